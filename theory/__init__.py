@@ -1,0 +1,33 @@
+"""What is said: primitives and units, rates, programs, policies, claims and derivations."""
+
+from .configuration import instance, instance_names, network_from_tables, read_network
+from .errors import CertificateError, InfeasibleError, InvalidInput, RangeWarning
+from .network import (
+    Gpu,
+    IterationTime,
+    Prices,
+    RequestClass,
+    ServingNetwork,
+    exact,
+)
+from .rates import Rates, exact_rates, rates
+
+__all__ = [
+    "CertificateError",
+    "Gpu",
+    "InfeasibleError",
+    "InvalidInput",
+    "IterationTime",
+    "Prices",
+    "RangeWarning",
+    "Rates",
+    "RequestClass",
+    "ServingNetwork",
+    "exact",
+    "exact_rates",
+    "instance",
+    "instance_names",
+    "network_from_tables",
+    "rates",
+    "read_network",
+]
