@@ -33,6 +33,7 @@ from .chain import (
 _FIRST_CAPACITY = 64
 _GAP = -1
 _NOBODY = np.iinfo(np.int64).max
+_KINDS = len(EVENTS)
 # Columns of the table of waiting lines; a line occupies the ring places head, ..., tail - 1.
 _HEAD, _TAIL, _REQUESTS = 0, 1, 2
 # Entries of the vector of slot totals.
@@ -58,7 +59,7 @@ def run_kernel(
         generator,
         np.ascontiguousarray(chain.unit_rates),
         policy.gated,
-        np.array([policy.admits(i) for i in range(chain.classes)]),
+        tuple(policy.admits(i) for i in range(chain.classes)),
         targets,
         np.array([chain.gpus * target for target in targets]),
         np.array([chain.gpus * float(q) for q in policy.plan.prefill_queue]),
@@ -111,14 +112,16 @@ def _grown(rings, lines):
 
 
 @njit(inline="always")
+def _is_full(rings, lines, line):
+    return lines[line, _TAIL] - lines[line, _HEAD] == rings.shape[1]
+
+
+@njit(inline="always")
 def _join(rings, lines, line, stamp):
-    """Append a request; returns the rings, grown if they were full."""
-    if lines[line, _TAIL] - lines[line, _HEAD] == rings.shape[1]:
-        rings = _grown(rings, lines)
+    """Append a request to a line that is not full."""
     rings[line, lines[line, _TAIL] & (rings.shape[1] - 1)] = stamp
     lines[line, _TAIL] += 1
     lines[line, _REQUESTS] += 1
-    return rings
 
 
 @njit
@@ -145,9 +148,9 @@ def _abandon(rings, lines, line, generator):
 
 
 @njit(inline="always")
-def _change(counts, areas, since, rates, unit, stage, i, by, now, warmup):
+def _change(counts, areas, since, rates, unit, stage, i, by, now):
     """Change a count: settle its integral first, then refresh the rate of what it drives."""
-    areas[stage, i] += counts[stage, i] * (now - max(since[stage, i], warmup)) * (now > warmup)
+    areas[stage, i] += counts[stage, i] * (now - since[stage, i])
     since[stage, i] = now
     counts[stage, i] += by
     # The kinds of event that `COUNTED_BY` lists for each stage.
@@ -167,7 +170,7 @@ def _change(counts, areas, since, rates, unit, stage, i, by, now, warmup):
 @njit(inline="always")
 def _next_class(gated, admitted, counts, targets, scaled, queue_targets, rings, lines):
     """The class that an idle prefill slot admits, -1 if none: see `policies`."""
-    classes = counts.shape[1]
+    classes = len(admitted)
     chosen = -1
     if gated:
         best, best_queue = np.inf, np.inf
@@ -186,7 +189,7 @@ def _next_class(gated, admitted, counts, targets, scaled, queue_targets, rings, 
     return chosen
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _run(
     generator,
     unit,
@@ -204,8 +207,9 @@ def _run(
     grid_counts,
     log,
 ):
-    classes = unit.shape[1]
-    kinds = unit.shape[0]
+    # The length of a tuple is known when numba compiles: loops over classes are unrolled.
+    classes = len(admitted)
+    kinds = _KINDS
     mixed_gpus, solo_slots, mixed_slots = slots
     counts = np.zeros((areas.shape[0], classes), dtype=np.int64)
     since = np.zeros(areas.shape)
@@ -219,72 +223,82 @@ def _run(
     now = 0.0
     events = 0
     recorded = 0
+    mark = 0.0  # the next time at which something other than an event is due
     while True:
         total = 0.0
-        for event in range(kinds * classes):
-            total += flat[event]
+        for kind in range(kinds):
+            for j in range(classes):
+                total += rates[kind, j]
         following = now + generator.standard_exponential() / total
-        while recorded < len(grid) and grid[recorded] < following:
-            grid_counts[recorded] = counts
-            recorded += 1
-        if following > horizon:
-            break
+        if following > mark:
+            while recorded < len(grid) and grid[recorded] < following:
+                grid_counts[recorded] = counts
+                recorded += 1
+            if now <= warmup < following:
+                since[:] = warmup
+                areas[:] = 0.0
+                completed[:] = 0
+            if following > horizon:
+                break
+            mark = horizon
+            if recorded < len(grid):
+                mark = min(mark, grid[recorded])
+            if following <= warmup:
+                mark = min(mark, warmup)
         now = following
         level = generator.random() * total
-        running = 0.0
-        event = -1
-        for candidate in range(kinds * classes):
-            running += flat[candidate]
-            if level < running:
-                event = candidate
-                break
-        if event < 0:
-            # Rounding can leave the level at the total: the last event that is possible.
-            for candidate in range(kinds * classes):
-                if flat[candidate] > 0:
-                    event = candidate
+        event = 0
+        last = kinds * classes - 1
+        while level >= flat[event] and event < last:
+            level -= flat[event]
+            event += 1
+        while flat[event] == 0.0:
+            event -= 1
         kind = event // classes
         i = event - kind * classes
         if events < len(log):
-            log[events, 0] = event
+            log[events, 0] = kind * classes + i
             log[events, 1] = now
         events += 1
-        if now > warmup:
-            completed[kind, i] += 1
+        completed[kind, i] += 1
 
         gate_opens = False
         freed = -1
         if kind == ARRIVAL:
-            _change(counts, areas, since, rates, unit, PREFILL_QUEUE, i, 1, now, warmup)
+            _change(counts, areas, since, rates, unit, PREFILL_QUEUE, i, 1, now)
             if not gated:
-                rings = _join(rings, lines, classes + i, events)
+                if _is_full(rings, lines, classes + i):
+                    rings = _grown(rings, lines)
+                _join(rings, lines, classes + i, events)
             gate_opens = True
         elif kind == PREFILL_COMPLETION:
-            _change(counts, areas, since, rates, unit, PREFILL, i, -1, now, warmup)
+            _change(counts, areas, since, rates, unit, PREFILL, i, -1, now)
             busy[_IN_PREFILL] -= 1
             if busy[_IN_SOLO] < solo_slots:
-                _change(counts, areas, since, rates, unit, SOLO_DECODE, i, 1, now, warmup)
+                _change(counts, areas, since, rates, unit, SOLO_DECODE, i, 1, now)
                 busy[_IN_SOLO] += 1
             elif busy[_IN_MIXED] < mixed_slots:
-                _change(counts, areas, since, rates, unit, MIXED_DECODE, i, 1, now, warmup)
+                _change(counts, areas, since, rates, unit, MIXED_DECODE, i, 1, now)
                 busy[_IN_MIXED] += 1
             else:
-                _change(counts, areas, since, rates, unit, DECODE_QUEUE, i, 1, now, warmup)
+                _change(counts, areas, since, rates, unit, DECODE_QUEUE, i, 1, now)
                 busy[_IN_BUFFER] += 1
-                rings = _join(rings, lines, i, events)
+                if _is_full(rings, lines, i):
+                    rings = _grown(rings, lines)
+                _join(rings, lines, i, events)
             gate_opens = True
         elif kind == SOLO_COMPLETION:
-            _change(counts, areas, since, rates, unit, SOLO_DECODE, i, -1, now, warmup)
+            _change(counts, areas, since, rates, unit, SOLO_DECODE, i, -1, now)
             freed = SOLO_DECODE
         elif kind == MIXED_COMPLETION:
-            _change(counts, areas, since, rates, unit, MIXED_DECODE, i, -1, now, warmup)
+            _change(counts, areas, since, rates, unit, MIXED_DECODE, i, -1, now)
             freed = MIXED_DECODE
         elif kind == PREFILL_ABANDONMENT:
-            _change(counts, areas, since, rates, unit, PREFILL_QUEUE, i, -1, now, warmup)
+            _change(counts, areas, since, rates, unit, PREFILL_QUEUE, i, -1, now)
             if not gated:
                 _abandon(rings, lines, classes + i, generator)
         else:
-            _change(counts, areas, since, rates, unit, DECODE_QUEUE, i, -1, now, warmup)
+            _change(counts, areas, since, rates, unit, DECODE_QUEUE, i, -1, now)
             busy[_IN_BUFFER] -= 1
             _abandon(rings, lines, i, generator)
 
@@ -293,8 +307,8 @@ def _run(
                 gated, admitted, counts, targets, scaled, queue_targets, rings, lines
             )
             if j >= 0:
-                _change(counts, areas, since, rates, unit, PREFILL_QUEUE, j, -1, now, warmup)
-                _change(counts, areas, since, rates, unit, PREFILL, j, 1, now, warmup)
+                _change(counts, areas, since, rates, unit, PREFILL_QUEUE, j, -1, now)
+                _change(counts, areas, since, rates, unit, PREFILL, j, 1, now)
                 busy[_IN_PREFILL] += 1
                 if not gated:
                     _serve(rings, lines, classes + j)
@@ -306,13 +320,13 @@ def _run(
                         j = k
                 _serve(rings, lines, j)
                 busy[_IN_BUFFER] -= 1
-                _change(counts, areas, since, rates, unit, DECODE_QUEUE, j, -1, now, warmup)
-                _change(counts, areas, since, rates, unit, freed, j, 1, now, warmup)
+                _change(counts, areas, since, rates, unit, DECODE_QUEUE, j, -1, now)
+                _change(counts, areas, since, rates, unit, freed, j, 1, now)
             elif freed == SOLO_DECODE:
                 busy[_IN_SOLO] -= 1
             else:
                 busy[_IN_MIXED] -= 1
     for stage in range(counts.shape[0]):
         for i in range(classes):
-            areas[stage, i] += counts[stage, i] * (horizon - max(since[stage, i], warmup))
+            areas[stage, i] += counts[stage, i] * (horizon - since[stage, i])
     return events

@@ -1,7 +1,7 @@
 """The readable simulator: one event at a time, in plain Python.
 
 The kernel must reproduce it event for event from the same random numbers. Per event, in order:
-one standard exponential for the time, one uniform for the kind and class of the event, and, when
+one standard exponential for the time, one uniform for its kind and class, and, when
 somebody leaves a line, uniforms until one hits an occupied place.
 """
 
@@ -91,11 +91,11 @@ class ReferenceChain:
         self.stamp = 0
 
     def rates(self) -> list[float]:
-        """Rate of every event, in the order kind by kind, class by class."""
-        classes = range(self.chain.classes)
+        """Rate of every event, kind by kind, class by class."""
         unit = self.chain.unit_rates
-        return [unit[ARRIVAL, i] for i in classes] + [
-            unit[kind, i] * self.counts[COUNTED_BY[kind], i]
+        classes = range(self.chain.classes)
+        return [float(unit[ARRIVAL, i]) for i in classes] + [
+            float(unit[kind, i] * self.counts[COUNTED_BY[kind], i])
             for kind in range(1, len(EVENTS))
             for i in classes
         ]
@@ -187,13 +187,12 @@ def run_reference(
         if following > horizon:
             break
         now, events = following, events + 1
-        event = _select(rates, generator.random() * total)
-        kind, i = divmod(event, chain.classes)
+        kind, i = divmod(_select(rates, generator.random() * total), chain.classes)
         process.happen(kind, i)
         if now > warmup:
             completed[kind, i] += 1
         if len(log) < logged:
-            log.append((event, now))
+            log.append((kind * chain.classes + i, now))
     return Run(
         areas=areas,
         completed=completed,
@@ -204,11 +203,12 @@ def run_reference(
 
 
 def _select(rates: list[float], level: float) -> int:
-    """The first event at which the running sum of rates exceeds ``level``."""
-    running = 0.0
+    """The event in whose stretch of the stacked ``rates`` the level falls.
+
+    Rounding can carry the level past the last possible event, which is then taken.
+    """
     for event, rate in enumerate(rates):
-        running += rate
-        if level < running:
+        if level < rate:
             return event
-    # Rounding can leave the level at the total: the last event that is possible.
+        level -= rate
     return max(event for event, rate in enumerate(rates) if rate > 0)

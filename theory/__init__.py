@@ -10,14 +10,18 @@ from .network import (
     ServingNetwork,
     exact,
 )
+from .policies import FirstComeFirstServed, GateAndRoute, Policy, policy_named, policy_names
 from .rates import Rates, exact_rates, rates
 
 __all__ = [
     "CertificateError",
+    "FirstComeFirstServed",
+    "GateAndRoute",
     "Gpu",
     "InfeasibleError",
     "InvalidInput",
     "IterationTime",
+    "Policy",
     "Prices",
     "RangeWarning",
     "Rates",
@@ -28,6 +32,8 @@ __all__ = [
     "instance",
     "instance_names",
     "network_from_tables",
+    "policy_named",
+    "policy_names",
     "rates",
     "read_network",
 ]
