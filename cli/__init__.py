@@ -1,0 +1,5 @@
+"""The command line: thin verbs over the public functions."""
+
+from .application import main
+
+__all__ = ["main"]

@@ -76,4 +76,4 @@ class Certificate:
 
 
 def _dot(left: object, right: object) -> Fraction:
-    return sum((Fraction(a) * b for a, b in zip(left, right, strict=True)), Fraction(0))  # type: ignore[call-overload]
+    return sum((Fraction(a) * Fraction(b) for a, b in zip(left, right, strict=True)), Fraction(0))  # type: ignore[call-overload]

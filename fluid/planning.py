@@ -6,7 +6,7 @@ Steps:
 2. from HiGHS's point take a basis, and from there an exact simplex method to the
    lexicographically first optimal vertex: most revenue, then the smallest decode queues, then
    the fewest mixed GPUs, then the most solo decode, then class by class in order the largest
-   prefill and solo decode occupancies. So the plan is unique, whatever the solver returned,
+   prefill, solo and mixed decode occupancies. So the plan is unique, whatever the solver returned,
    and has q_d* = 0 whenever some optimum has (Proposition 3.2);
 3. check the pair of solutions exactly (`Certificate`), and that HiGHS's value agrees.
 """
@@ -119,6 +119,18 @@ def bundled_value_without_decode_queue(network: ServingNetwork) -> Fraction:
     return Certificate(without, vertex.primal, vertex.dual).primal_objective
 
 
+def bundled_value_with_solo_capacity(network: ServingNetwork, share: Fraction) -> Fraction:
+    """Exact optimum of program (40) with solo decode capacity cut to a ``share``: a wrong bound."""
+    form = bundled_form(exact_rates(network))
+    k = form.constraints.index("solo decode capacity")
+    decode, rest = block("solo_decode", len(network.classes)), form.rows[k]
+    row = [share * Fraction(a) for a in rest]
+    row[decode] = rest[decode]
+    cut = form.with_constraint("cut solo decode capacity", row, share * form.bounds[k])
+    vertex = lexicographic_maximum(cut, [form.objective])
+    return Certificate(cut, vertex.primal, vertex.dual).primal_objective
+
+
 def _solve_with_highs(
     form: StandardForm, exact_form: StandardForm
 ) -> tuple[NDArray[np.float64], float]:
@@ -163,4 +175,5 @@ def _tie_breaks(class_count: int) -> list[list[Any]]:
         total("solo_decode", 1),
         *(single("prefill", i) for i in range(class_count)),
         *(single("solo_decode", i) for i in range(class_count)),
+        *(single("mixed_decode", i) for i in range(class_count)),
     ]

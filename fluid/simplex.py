@@ -93,7 +93,7 @@ def clashing_constraints(form: StandardForm) -> tuple[str, ...]:
     needed = list(form.constraints)
     for name in form.constraints:
         fewer = [other for other in needed if other != name]
-        if not fewer or not is_feasible(form.restricted_to(fewer)):
+        if fewer and not is_feasible(form.restricted_to(fewer)):
             needed = fewer
     return tuple(needed)
 

@@ -1,20 +1,67 @@
 """What is sampled: the chain and its simulators, calibration from measurements, traces."""
 
+from .calibration import (
+    IterationTimeFit,
+    PublishedFit,
+    calibrate,
+    fit_iteration_time,
+    measured_tables,
+    published_fits,
+    read_measurements,
+)
 from .chain import COUNTS, EVENTS, Chain, Run, build_chain, replication_generator
+from .exact_chain import StationaryLaw, stationary_law
 from .kernel import run_kernel
+from .least_squares import LawFit, NestedTest, fit_law, nested_f_test, powers_of
 from .reference import run_reference
 from .simulation import Estimate, Interval, simulate
+from .workload import (
+    ArrivalStatistics,
+    arrival_statistics,
+    azure_arrivals,
+    azure_classes,
+    azure_quantiles,
+    classes_to_toml,
+    pool_traces,
+    read_trace,
+    request_classes,
+    token_quantiles,
+)
 
 __all__ = [
     "COUNTS",
     "EVENTS",
+    "ArrivalStatistics",
     "Chain",
     "Estimate",
     "Interval",
+    "IterationTimeFit",
+    "LawFit",
+    "NestedTest",
+    "PublishedFit",
     "Run",
+    "StationaryLaw",
+    "arrival_statistics",
+    "azure_arrivals",
+    "azure_classes",
+    "azure_quantiles",
     "build_chain",
+    "calibrate",
+    "classes_to_toml",
+    "fit_iteration_time",
+    "fit_law",
+    "measured_tables",
+    "nested_f_test",
+    "pool_traces",
+    "powers_of",
+    "published_fits",
+    "read_measurements",
+    "read_trace",
     "replication_generator",
+    "request_classes",
     "run_kernel",
     "run_reference",
     "simulate",
+    "stationary_law",
+    "token_quantiles",
 ]

@@ -30,7 +30,6 @@ is not, the residuals show it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,68 +37,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from ..theory import InvalidInput, IterationTime, RangeWarning
 from ..theory.errors import require_number
 from .data import table
+from .least_squares import LawFit, fit_law, positive_numbers, powers_of
 
 CHUNK_TOLERANCE = 0.05
 SOLO_TOLERANCE = 0.10
 _KEYS = ("model", "hardware", "tensor_parallel")
 _COLUMNS = (*_KEYS, "kind", "tokens", "batch", "median_seconds", "count")
-
-
-@dataclass(frozen=True)
-class LawFit:
-    """Ordinary least squares of seconds on named features.
-
-    Parameters
-    ----------
-    features
-        Names of the regressors.
-    coefficients
-        Seconds per unit of each regressor.
-    covariance
-        Estimated covariance of the coefficients; infinite without degrees of freedom.
-    residuals
-        Measured minus fitted time of each point, seconds.
-    r_squared
-        Share of the variance explained; zero for a constant law.
-    worst_relative_residual
-        Largest residual relative to the measured time of its point.
-    """
-
-    features: tuple[str, ...]
-    coefficients: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
-    residuals: tuple[float, ...]
-    r_squared: float
-    worst_relative_residual: float
-
-    @property
-    def degrees_of_freedom(self) -> int:
-        """Points minus coefficients."""
-        return len(self.residuals) - len(self.coefficients)
-
-    @property
-    def residual_sum_of_squares(self) -> float:
-        """Squared seconds left unexplained."""
-        return float(np.square(self.residuals).sum())
-
-    @property
-    def standard_errors(self) -> tuple[float, ...]:
-        """Standard error of each coefficient."""
-        return tuple(np.sqrt(np.diag(self.covariance)).tolist())
-
-
-@dataclass(frozen=True)
-class NestedTest:
-    """F test of a law against a wider one that contains it."""
-
-    statistic: float
-    degrees_of_freedom: tuple[int, int]
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -180,33 +127,8 @@ class IterationTimeFit:
     def confidence_band(
         self, chunks: ArrayLike, level: float = 0.95
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Pointwise confidence band of the mean tau_mix by Student's t.
-
-        Parameters
-        ----------
-        chunks
-            Chunk sizes, tokens.
-        level
-            Probability, at each chunk size, of covering its mean iteration time.
-
-        Returns
-        -------
-        lower, upper
-            Seconds, in the shape of ``chunks``.
-
-        Raises
-        ------
-        InvalidInput
-            ``level`` is not strictly between 0 and 1, or a chunk is not positive.
-        """
-        require_number("level", level, "probability", above=0)
-        if level >= 1:
-            raise InvalidInput("level", level, "a probability below 1")
-        points = np.stack(list(powers_of(chunks, 0, 1).values()), axis=-1)
-        centre = points @ np.array(self.mixed_law.coefficients)
-        variance = np.einsum("...i,ij,...j", points, self.mixed_law.covariance, points)
-        quantile = stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)
-        return centre - quantile * np.sqrt(variance), centre + quantile * np.sqrt(variance)
+        """Confidence band of the mean tau_mix at ``chunks`` tokens: `LawFit.confidence_band`."""
+        return self.mixed_law.confidence_band(powers_of(chunks, 0, 1), level)
 
 
 @dataclass(frozen=True)
@@ -217,73 +139,6 @@ class PublishedFit:
     hardware: str
     iteration_time: IterationTime
     r_squared: float
-
-
-def powers_of(chunks: ArrayLike, *exponents: int) -> dict[str, NDArray[np.float64]]:
-    """Features ``chunk^k`` for `fit_law`: (0, 1) is equation (3), (0, 2) a quadratic law."""
-    sizes = _positive("chunk_tokens", chunks, "tokens")
-    return {f"chunk^{exponent}": sizes**exponent for exponent in exponents}
-
-
-def fit_law(features: Mapping[str, ArrayLike], seconds: ArrayLike) -> LawFit:
-    """Fit seconds = sum over features of coefficient times feature, by least squares.
-
-    Raises
-    ------
-    InvalidInput
-        A time is not positive, a feature is not finite or has another length than ``seconds``,
-        there is no feature, or the features are linearly dependent on these points.
-    """
-    times = _positive("seconds", seconds, "seconds")
-    names = tuple(features)
-    if not names:
-        raise InvalidInput("features", names, "at least one feature")
-    columns = [_numbers(f"features[{name}]", features[name], "its unit") for name in names]
-    for name, column in zip(names, columns, strict=True):
-        if column.shape != times.shape:
-            raise InvalidInput(f"features[{name}]", column.size, f"{times.size} values")
-    # Columns of like size keep C^2 beside 1 from costing digits.
-    scale = np.array([max(np.abs(column).max(), 1e-300) for column in columns])
-    design = np.stack(columns, axis=1) / scale
-    scaled, _, rank, _ = np.linalg.lstsq(design, times)
-    if rank < len(names):
-        allowed = f"{len(names)} linearly independent features on {times.size} points"
-        raise InvalidInput("features", names, allowed)
-    residuals = times - design @ scaled
-    freedom = times.size - len(names)
-    noise = residuals @ residuals / freedom if freedom else np.inf
-    inverse = np.linalg.inv(design.T @ design) / np.outer(scale, scale)
-    total = np.square(times - times.mean()).sum()
-    explained = 1 - float(residuals @ residuals / total) if total and len(names) > 1 else 0.0
-    return LawFit(
-        features=names,
-        coefficients=tuple((scaled / scale).tolist()),
-        covariance=tuple(map(tuple, (noise * inverse).tolist())),
-        residuals=tuple(residuals.tolist()),
-        r_squared=explained,
-        worst_relative_residual=float(np.max(np.abs(residuals) / times)),
-    )
-
-
-def nested_f_test(restricted: LawFit, full: LawFit) -> NestedTest:
-    """Test whether the features that only ``full`` has are needed.
-
-    A small p-value refutes ``restricted``. Raises `InvalidInput` unless both were fitted to
-    the same number of points, ``full`` has all features of ``restricted`` and more, and
-    degrees of freedom are left.
-    """
-    extra = len(full.features) - len(restricted.features)
-    if not set(restricted.features) < set(full.features):
-        raise InvalidInput("restricted", restricted.features, f"some of {full.features}")
-    if len(restricted.residuals) != len(full.residuals):
-        raise InvalidInput("restricted", len(restricted.residuals), f"{len(full.residuals)} points")
-    freedom = full.degrees_of_freedom
-    if not freedom:
-        raise InvalidInput("full", len(full.residuals), "more points than features")
-    gain = max(restricted.residual_sum_of_squares - full.residual_sum_of_squares, 0.0)
-    noise = full.residual_sum_of_squares / freedom
-    statistic = gain / extra / noise if noise else np.inf if gain else 0.0
-    return NestedTest(statistic, (extra, freedom), float(stats.f.sf(statistic, extra, freedom)))
 
 
 def fit_iteration_time(
@@ -307,14 +162,14 @@ def fit_iteration_time(
         A value is not positive and finite, lengths differ, there are fewer than three distinct
         chunks or two solo points, or the fit leaves alpha < 0 or beta <= 0.
     """
-    chunks = _positive("chunk_tokens", chunk_tokens, "tokens")
+    chunks = positive_numbers("chunk_tokens", chunk_tokens, "tokens")
     if np.unique(chunks).size < 3:
         raise InvalidInput("chunk_tokens", chunks.tolist(), "at least three distinct chunk sizes")
-    batches = _positive("solo_batch", solo_batch, "requests")
+    batches = positive_numbers("solo_batch", solo_batch, "requests")
     if batches.size < 2:
         raise InvalidInput("solo_batch", batches.tolist(), "at least two solo measurements")
-    mixed_times = _positive("mixed_seconds", mixed_seconds, "seconds", chunks.size)
-    solo_times = _positive("solo_seconds", solo_seconds, "seconds", batches.size)
+    mixed_times = positive_numbers("mixed_seconds", mixed_seconds, "seconds", chunks.size)
+    solo_times = positive_numbers("solo_seconds", solo_seconds, "seconds", batches.size)
     fit = IterationTimeFit(
         mixed_law=fit_law(powers_of(chunks, 0, 1), mixed_times),
         solo_law=fit_law({"one": np.ones_like(batches)}, solo_times),
@@ -346,8 +201,8 @@ def linear_window(
         distinct chunk sizes gives 0 <= alpha <= ``solo_time`` and beta > 0.
     """
     require_number("solo_time", solo_time, "seconds", above=0)
-    chunks = _positive("chunk_tokens", chunk_tokens, "tokens")
-    times = _positive("seconds", seconds, "seconds", chunks.size)
+    chunks = positive_numbers("chunk_tokens", chunk_tokens, "tokens")
+    times = positive_numbers("seconds", seconds, "seconds", chunks.size)
     sizes = np.unique(chunks)
     runs = []
     for first in range(sizes.size - 2):
@@ -371,8 +226,8 @@ def constant_window(solo_batch: ArrayLike, seconds: ArrayLike) -> tuple[float, f
     The smallest batch alone is a run, so that the answer always exists. Raises `InvalidInput`
     when a value is not positive and finite or lengths differ.
     """
-    batches = _positive("solo_batch", solo_batch, "requests")
-    times = _positive("seconds", seconds, "seconds", batches.size)
+    batches = positive_numbers("solo_batch", solo_batch, "requests")
+    times = positive_numbers("seconds", seconds, "seconds", batches.size)
     sizes = np.unique(batches)
     end = sizes[0]
     for size in sizes:
@@ -460,31 +315,6 @@ def published_fits() -> tuple[PublishedFit, ...]:
         )
         for row in table("published_fits").itertuples()
     )
-
-
-def _numbers(
-    field: str, values: ArrayLike, unit: str, above: float | None = None
-) -> NDArray[np.float64]:
-    """``values`` as floats, each finite and, if asked, above a bound."""
-    try:
-        numbers = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(field, values, f"numbers ({unit})") from error
-    if not numbers.size:
-        raise InvalidInput(field, [], f"at least one number ({unit})")
-    for index, number in enumerate(numbers.flat):
-        require_number(f"{field}[{index}]", float(number), unit, above=above)
-    return numbers
-
-
-def _positive(
-    field: str, values: ArrayLike, unit: str, size: int | None = None
-) -> NDArray[np.float64]:
-    """``values`` as positive floats; with ``size``, one dimension of that length."""
-    numbers = _numbers(field, values, unit, above=0)
-    if size is not None and numbers.shape != (size,):
-        raise InvalidInput(field, numbers.size, f"{size} values, one per point")
-    return numbers
 
 
 def _is_physical(law: LawFit) -> bool:

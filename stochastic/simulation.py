@@ -50,8 +50,9 @@ class Estimate:
     event_rates
         For each kind of event in `kurtz.stochastic.EVENTS` (completions and abandonments):
         events per second and GPU.
-    replicated_revenue
-        Shape (replications,): the revenue rate of each replication.
+    replicated_revenue, replicated_event_rates
+        Shapes (replications,) and (replications, 6, classes): the revenue rate and the event
+        rates of each replication.
     grid, trajectories
         Times (seconds) and, shape (replications, grid points, 5, classes), requests per GPU at
         those times, stages as in ``COUNTS``.
@@ -71,6 +72,7 @@ class Estimate:
     occupancies: Mapping[str, tuple[Interval, ...]]
     event_rates: Mapping[str, tuple[Interval, ...]]
     replicated_revenue: NDArray[np.float64]
+    replicated_event_rates: NDArray[np.float64]
     grid: NDArray[np.float64]
     trajectories: NDArray[np.float64]
     events: int
@@ -151,6 +153,7 @@ def simulate(
         occupancies={name: intervals(areas[:, k]) for k, name in enumerate(COUNTS)},
         event_rates={name: intervals(events[:, k]) for k, name in enumerate(EVENTS)},
         replicated_revenue=revenue,
+        replicated_event_rates=events,
         grid=times,
         trajectories=np.array([run.grid_counts for run in runs]) / gpus,
         events=sum(run.events for run in runs),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
+
+LARGEST = sys.float_info.max
+"""Numbers beyond it, infinity and NaN have no floating-point value to compute with."""
 
 
 class InvalidInput(ValueError):
@@ -59,9 +62,9 @@ def require_number(
         f" > {above:g}" if above is not None else f" >= {at_least:g}" if at_least is not None else ""
     )
     allowed = f"a finite number{bound} ({unit})"
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= LARGEST:
         raise InvalidInput(field, value, allowed)
-    if above is not None and not value > above or at_least is not None and not value >= at_least:
+    if (above is not None and not value > above) or (at_least is not None and not value >= at_least):
         raise InvalidInput(field, value, allowed)
 
 
@@ -72,6 +75,6 @@ def require_integer(field: str, value: Any, unit: str, *, at_least: int) -> None
 
 
 def require_text(field: str, value: Any) -> None:
-    """Raise `InvalidInput` unless ``value`` is a non-empty string."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInput(field, value, "a non-empty text")
+    """Raise `InvalidInput` unless ``value`` is a non-empty string on one line."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise InvalidInput(field, value, "a non-empty text on one line")

@@ -93,7 +93,7 @@ def rates(network: ServingNetwork, number: Callable[[Any], Any] = float) -> Rate
         ),
         mixed_time=time,
         kappa=speed_ratio(gamma, time),
-        batch=gpu.batch,
+        batch=int(gpu.batch),
     )
 
 

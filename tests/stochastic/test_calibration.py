@@ -16,15 +16,13 @@ from kurtz.stochastic.calibration import (
     calibrate,
     constant_window,
     fit_iteration_time,
-    fit_law,
     linear_window,
     measured_tables,
-    nested_f_test,
-    powers_of,
     published_fits,
     read_measurements,
 )
 from kurtz.stochastic.data import table
+from kurtz.stochastic.least_squares import fit_law, nested_f_test, powers_of
 from kurtz.theory import InvalidInput, IterationTime, RangeWarning
 
 CHUNKS = np.array([128.0, 256.0, 512.0, 1024.0, 2048.0])

@@ -73,8 +73,8 @@ def derivation() -> Derivation:
         ),
         Identity(
             "backward: the shares add up to the totals",
-            s.total(s.PREFILL_RATE / s.MIXED_RATE * s.PREFILL) / all_work * mixed_all,
-            s.total(work) * mixed_all / all_work,
+            s.total(share * mixed_all).subs(all_work, s.total(work)),
+            mixed_all,
         ),
     )
     return Derivation(

@@ -44,7 +44,7 @@ def derivation() -> Derivation:
         Inequality(
             "the new prefill occupancy is nonnegative, since it feeds the completions",
             sympy.Integer(0),
-            completions / s.PREFILL_RATE,
+            kept.subs(s.PREFILL, (completions + s.PATIENCE * s.DECODE_QUEUE) / s.PREFILL_RATE),
             ((completions / s.PREFILL_RATE,),),
         ),
         Inequality(

@@ -63,6 +63,8 @@ class Derivation:
 
     def failing_steps(self, without: str | None = None) -> tuple[str, ...]:
         """Names of the steps that do not hold, optionally with one hypothesis dropped."""
+        if without is not None and without not in dict(self.hypotheses):
+            raise ValueError(f"{self.title} has no hypothesis {without!r}")
         assumed = [expression for name, expression in self.hypotheses if name != without]
         return tuple(step.name for step in self.steps if not step.holds(assumed))
 

@@ -67,5 +67,5 @@ def physical_solo_rate() -> sympy.Expr:
 
 
 def physical_weight() -> sympy.Expr:
-    """w from equation (21)."""
+    """W from equation (21)."""
     return bundled_weight(PREFILL_PRICE, PROMPT, DECODE_PRICE, OUTPUT)

@@ -1,0 +1,167 @@
+"""The ``kurtz`` command.
+
+Every verb reads its input, calls one public function and prints the result: as a table, or with
+``--json`` as one JSON object on standard output and nothing else there (progress goes to standard
+error). Bad input gives one line and exit status 2; a verification that does not pass, status 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..theory import InfeasibleError, InvalidInput
+from . import output
+from .progress import progress_bar, verification_progress
+
+app = typer.Typer(
+    help="Check theorems about LLM inference scheduling by machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+NetworkFile = Annotated[Path, typer.Argument(metavar="NETWORK.toml", help="A serving network.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Pricing = Annotated[str, typer.Option(help="How requests pay: bundled.")]
+
+
+def main() -> None:
+    """Run the command; the entry point of the installed script."""
+    try:
+        status = app(standalone_mode=False)
+    except (InvalidInput, InfeasibleError) as error:
+        _fail(str(error), 2)
+    except typer.TyperException as error:
+        # Typer's own messages already name the option and what is allowed.
+        _fail(error.format_message() if hasattr(error, "format_message") else str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    print("kurtz: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(status)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(version("kurtz"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Check theorems about LLM inference scheduling by machine."""
+
+
+@app.command()
+def claims(json: Json = False) -> None:
+    """List the claims that can be verified."""
+    from ..theory.claims import CLAIMS
+
+    output.print_claims(CLAIMS, json=json)
+
+
+@app.command()
+def verify(
+    claim_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Claims; default: all.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="quick (minutes) or full.")] = "quick",
+    json: Annotated[Path | None, typer.Option(metavar="F", help="Write the ledger as JSON.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write the ledger as one HTML page.")
+    ] = None,
+) -> int:
+    """Check claims and their negative controls, and print the ledger."""
+    from ..proofs_checks import require_writable
+    from ..proofs_checks import verify as decide
+
+    for path in (json, html):
+        if path is not None:
+            require_writable(path)
+    with verification_progress() as (report, decided):
+        ledger = decide(claim_ids or (), level, report, decided)  # type: ignore[arg-type]
+    output.print_ledger(ledger)
+    output.write_ledger(ledger, json, html)
+    return 0 if ledger.passed else 1
+
+
+@app.command()
+def plan(network: NetworkFile, pricing: Pricing = "bundled", json: Json = False) -> None:
+    """Solve the steady-state program of a network, exactly."""
+    from ..fluid import plan as solve
+    from ..theory import read_network
+
+    output.print_plan(solve(read_network(network), pricing), json=json)
+
+
+@app.command()
+def simulate(
+    network: NetworkFile,
+    policy: Annotated[str, typer.Option(help="gate-and-route or fcfs.")] = "gate-and-route",
+    gpus: Annotated[int, typer.Option(help="Number of GPUs.")] = 200,
+    horizon: Annotated[float, typer.Option(help="End of a replication, seconds.")] = 2000.0,
+    warmup: Annotated[float, typer.Option(help="Part that is not measured, seconds.")] = 200.0,
+    replications: Annotated[int, typer.Option(help="Independent replications.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
+    json: Json = False,
+) -> None:
+    """Simulate a network under a policy that tracks its plan."""
+    from ..fluid import plan as solve
+    from ..stochastic import simulate as run
+    from ..theory import policy_named, read_network
+
+    target = solve(read_network(network))
+    chosen = policy_named(policy, target)
+    with progress_bar("replications", replications) as advance:
+        estimate = run(
+            target.network,
+            chosen,
+            gpus=gpus,
+            horizon=horizon,
+            warmup=warmup,
+            replications=replications,
+            seed=seed,
+            progress=advance,
+        )
+    output.print_estimate(estimate, target, json=json)
+
+
+@app.command()
+def workload(
+    trace: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRACE.csv", help="Columns TIMESTAMP, ContextTokens, GeneratedTokens."
+        ),
+    ],
+    classes: Annotated[int, typer.Option(help="Number of request classes.")] = 4,
+    gpus: Annotated[float, typer.Option(help="GPUs that share the trace's arrivals.")] = 1.0,
+    patience_rate: Annotated[float, typer.Option(help="Patience rate of every class, 1/s.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of the clustering.")] = 0,
+    json: Json = False,
+) -> None:
+    """Turn a request trace into request classes, as [[classes]] tables of a network file."""
+    from ..stochastic import arrival_statistics, read_trace, request_classes
+
+    requests = read_trace(trace)
+    found = request_classes(
+        requests, classes, gpus=gpus, patience_rate=patience_rate, seed=seed
+    )
+    output.print_workload(found, arrival_statistics(requests), json=json)

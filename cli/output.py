@@ -1,0 +1,219 @@
+"""How results are printed: tables for people, JSON objects for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..fluid import Plan
+from ..proofs_checks import Evidence, Ledger, Outcome, slack_text, write_whole
+from ..stochastic import ArrivalStatistics, Estimate, Interval, classes_to_toml
+from ..theory import RequestClass
+from ..theory.claims import Claim
+from ..theory.steady_state import OCCUPANCIES
+
+_COLOURS = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.INCONCLUSIVE: "yellow"}
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object; numbers that JSON lacks are an error, never NaN."""
+    print(json_module.dumps(content, ensure_ascii=False, allow_nan=False))
+
+
+def print_claims(claims: Sequence[Claim], *, json: bool) -> None:
+    """The registry."""
+    if json:
+        print_json({"claims": [dataclasses.asdict(claim) for claim in claims]})
+        return
+    table = _table("claim", "relation", "statement", "source", "control")
+    for claim in claims:
+        table.add_row(
+            claim.claim_id, claim.relation, claim.statement, claim.source, claim.control
+        )
+    _console().print(table)
+
+
+def print_ledger(ledger: Ledger) -> None:
+    """One row per piece of evidence, controls beneath the claim that they belong to."""
+    table = _table("claim / evidence", "grade", "outcome", "claimed", "computed", "slack")
+    for verdict in ledger.verdicts:
+        claim = verdict.claim
+        head = f"[bold]{claim.claim_id}[/bold] ({claim.relation}, {claim.source})"
+        outcome = f"[bold {_COLOURS[verdict.outcome]}]{verdict.outcome}[/]"
+        grades = " + ".join(verdict.grades)
+        table.add_row(head, grades, outcome, "", f"{verdict.seconds:.1f} s", "")
+        for piece in verdict.findings.evidence:
+            table.add_row(*_evidence_row("  " + piece.name, piece))
+        for name, evidence in verdict.findings.controls.items():
+            unrefuted = name in verdict.unrefuted_controls
+            state = "[bold red]NOT REFUTED[/]" if unrefuted else "[green]refuted[/]"
+            # The piece that gave the control away; the HTML and JSON ledgers hold them all.
+            piece = next((e for e in evidence if e.outcome is Outcome.REFUTED), evidence[0])
+            row = _evidence_row(f"  [italic]control: {name}[/]", piece)
+            table.add_row(row[0], row[1], state, *row[3:])
+        table.add_section()
+    console = _console()
+    console.print(table)
+    console.print(
+        "[green]Every claim holds and every control was refuted.[/]"
+        if ledger.passed
+        else "[bold red]NOT PASSED: a claim does not hold or a control was not refuted.[/]"
+    )
+
+
+def write_ledger(ledger: Ledger, json: Path | None, html: Path | None) -> None:
+    """Write the ledger where asked, each file whole."""
+    if json is not None:
+        write_whole(json, ledger.as_json())
+    if html is not None:
+        write_whole(html, ledger.as_html())
+
+
+def print_plan(plan: Plan, *, json: bool) -> None:
+    """Value, occupancies per class, shadow prices."""
+    if json:
+        print_json(_plan_fields(plan))
+        return
+    console = _console()
+    console.print(
+        f"value {float(plan.value):.6f} per GPU-second ({plan.pricing} pricing), certified exactly; "
+        f"mixed share {float(plan.mixed_share):.6f}",
+        highlight=False,
+    )
+    table = _table("class", *(name.replace("_", " ") for name in OCCUPANCIES))
+    for i, name in enumerate(plan.network.class_names):
+        table.add_row(name, *(f"{float(getattr(plan, block)[i]):.6f}" for block in OCCUPANCIES))
+    console.print(table)
+    console.print("shadow prices (revenue per GPU-second and unit of the constraint)")
+    for constraint, price in plan.shadow_prices.items():
+        console.print(f"  {constraint}: {float(price):.6f}", highlight=False)
+
+
+def _plan_fields(plan: Plan) -> dict[str, Any]:
+    return {
+        "value": float(plan.value),
+        "value_exact": str(plan.value),
+        "pricing": plan.pricing,
+        "mixed_share": float(plan.mixed_share),
+        "classes": [
+            {"name": name, **{block: float(getattr(plan, block)[i]) for block in OCCUPANCIES}}
+            for i, name in enumerate(plan.network.class_names)
+        ],
+        "shadow_prices": {name: float(price) for name, price in plan.shadow_prices.items()},
+        "certified": True,
+    }
+
+
+def print_estimate(estimate: Estimate, plan: Plan, *, json: bool) -> None:
+    """Revenue, occupancies, queues and event rates, with intervals."""
+    if json:
+        print_json(_estimate_fields(estimate, plan))
+        return
+    console = _console()
+    revenue, value = estimate.revenue_rate, float(plan.value)
+    console.print(
+        f"{estimate.policy}, {estimate.gpus:,} GPUs: revenue {_interval_text(revenue)} per "
+        f"GPU-second, {revenue.mean / value:.2%} of the plan's {value:.3f}",
+        highlight=False,
+    )
+    table = _table("per GPU", *estimate.class_names)
+    for name, intervals in (estimate.occupancies | estimate.event_rates).items():
+        label = name.replace("_", " ") + ("" if name in estimate.occupancies else " /s")
+        table.add_row(label, *(_interval_text(interval) for interval in intervals))
+    console.print(table)
+    console.print(
+        f"mean ± standard error [{estimate.level:.0%} interval]; {estimate.replications} "
+        f"replications, {estimate.events:,} events in {estimate.seconds:.1f} s",
+        highlight=False,
+    )
+
+
+def _estimate_fields(estimate: Estimate, plan: Plan) -> dict[str, Any]:
+    names = estimate.class_names
+    return {
+        "policy": estimate.policy,
+        "gpus": estimate.gpus,
+        "horizon": estimate.horizon,
+        "warmup": estimate.warmup,
+        "replications": estimate.replications,
+        "seed": estimate.seed,
+        "level": estimate.level,
+        "plan_value": float(plan.value),
+        "revenue_rate": _interval_fields(estimate.revenue_rate),
+        "classes": [
+            {
+                "name": name,
+                **{
+                    block: _interval_fields(intervals[i])
+                    for block, intervals in estimate.occupancies.items()
+                },
+                "event_rates": {
+                    kind: _interval_fields(intervals[i])
+                    for kind, intervals in estimate.event_rates.items()
+                },
+            }
+            for i, name in enumerate(names)
+        ],
+        "events": estimate.events,
+        "seconds": estimate.seconds,
+    }
+
+
+def print_workload(
+    classes: Iterable[RequestClass], arrivals: ArrivalStatistics, *, json: bool
+) -> None:
+    """Request classes as TOML that a network file takes as it is, or as JSON."""
+    found = tuple(classes)
+    if json:
+        print_json(
+            {
+                "classes": [dataclasses.asdict(each) for each in found],
+                "arrivals": dataclasses.asdict(arrivals),
+            }
+        )
+        return
+    print(
+        f"# {arrivals.requests:,} requests in {arrivals.duration_seconds:,.0f} s: "
+        f"{arrivals.rate:.4g} per second; squared coefficient of variation of the times between "
+        f"arrivals {arrivals.interarrival_scv:.3g} (Poisson: 1)"
+    )
+    print(classes_to_toml(found), end="")
+
+
+def _evidence_row(name: str, piece: Evidence) -> tuple[str, ...]:
+    outcome = f"[{_COLOURS[piece.outcome]}]{piece.outcome}[/]"
+    # Square brackets are intervals here, not markup.
+    computed = piece.computed.replace("[", "\\[")
+    return name, piece.grade, outcome, piece.claimed, computed, slack_text(piece.slack)
+
+
+def _interval_fields(interval: Interval) -> dict[str, Any]:
+    return {
+        "mean": interval.mean,
+        "standard_error": interval.standard_error,
+        "ci": list(interval.ci),
+    }
+
+
+def _interval_text(interval: Interval) -> str:
+    low, high = interval.ci
+    return f"{interval.mean:.5g} ± {interval.standard_error:.2g} \\[{low:.5g}, {high:.5g}]"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """Standard output; at least 120 columns where it is no terminal, so that tables can be read."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(120, console.width))

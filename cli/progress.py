@@ -1,0 +1,45 @@
+"""Progress on standard error, so that standard output holds results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ..proofs_checks import Verdict
+
+_errors = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar of ``total`` steps; yields the function that advances it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"))
+    with Progress(*columns, TimeElapsedColumn(), console=_errors, transient=True) as progress:
+        task = progress.add_task(what, total=max(total, 1))
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def verification_progress() -> Iterator[
+    tuple[Callable[[str, str], None], Callable[[Verdict], None]]
+]:
+    """A live line per running claim; yields (report, decided) for `kurtz.proofs_checks.verify`.
+
+    Off a terminal nothing can be redrawn: one plain line per decided claim is printed instead.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_errors, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def report(claim_id: str, doing: str) -> None:
+            progress.update(task, description=f"{claim_id}: {doing}")
+
+        def decided(verdict: Verdict) -> None:
+            state = "passed" if verdict.passed else "NOT PASSED"
+            line = f"{verdict.claim.claim_id}: {verdict.outcome}, {state}, {verdict.seconds:.1f} s"
+            progress.console.print(line, highlight=False)
+
+        yield report, decided

@@ -1,0 +1,212 @@
+"""Theorem 4.1: gate-and-route's revenue per GPU-second tends to R*.
+
+Evidence: the simulator is checked first (`instrument`); then, on each instance, the exponent of
+the gap where sqrt(n) gap has settled, an equivalence test that the limit gap is within a margin
+of zero, and on the paper's instance that the gap is below 1 % at n = 20,000. Controls, run through
+the same tests: no gate (first come, first served), and gate-and-route with a plan made for the
+wrong prices (prompts unpaid).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+from scipy import stats
+
+from ..fluid import Plan, plan
+from ..theory import FirstComeFirstServed, GateAndRoute, Prices, exact_rates, instance
+from ..theory.claims import Grade
+from ..theory.steady_state import decode_buffer_condition
+from .figures import gap_figure, occupancy_figure
+from .gap_study import Design, GapStudy, gap_study
+from .instances import NAMED_INSTANCES
+from .instrument import exact_means, same_events
+from .statistics import (
+    FAMILY_LEVEL,
+    POWER,
+    SETTLED_SIZES,
+    Fitted,
+    fitted_exponent,
+    fitted_limit,
+    settled_range,
+    settling_p_value,
+)
+from .verdict import Evidence, Findings, Level, Outcome, Report
+
+SEED = 1
+TESTS = 2 * len(NAMED_INSTANCES) + 1
+"""Exponent and limit on each instance, and the gap at 20,000 GPUs."""
+
+MARGIN = {"quick": 0.005, "full": 0.001}
+"""Largest limit gap, relative to R*, that still counts as none: what the sizes of the level can
+resolve, 0.1 % in full."""
+
+DESIGNS: dict[str, dict[Level, Design]] = {
+    "two-class": {
+        "quick": Design(
+            (100, 500, 2_500, 10_000, 20_000, 40_000, 80_000), (8, 8, 8, 8, 24, 8, 4), 150, 450
+        ),
+        "full": Design(
+            (100, 500, 2_500, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000),
+            (32, 32, 32, 32, 48, 24, 16, 10, 8),
+            150,
+            600,
+        ),
+    },
+    "azure-h100": {
+        "quick": Design((100, 400, 1_600, 6_400, 25_600), (16, 16, 16, 12, 6), 100, 250),
+        "full": Design(
+            (100, 400, 1_600, 6_400, 25_600, 102_400), (48, 48, 48, 48, 32, 12), 100, 400
+        ),
+    },
+}
+CONTROL_DESIGN = Design((2_500, 5_000, 10_000), (4, 4, 4), 150, 200)
+MILESTONE = (20_000, 0.01)
+
+
+def check(level: Level, report: Report) -> Findings:
+    """Decide the claim at ``level``."""
+    report("planning")
+    plans = {name: plan(instance(name)) for name in NAMED_INSTANCES}
+    for name, p in plans.items():
+        _require_hypotheses(name, p)
+    report("kernel against reference and exact chains")
+    evidence = [same_events(plans), exact_means()]
+    studies: dict[str, GapStudy] = {}
+    without_gate: dict[str, GapStudy] = {}
+    controls: dict[str, tuple[Evidence, ...]] = {}
+    for name, p in plans.items():
+        design = DESIGNS[name][level]
+        studies[name] = gap_study(f"{name}, gate", p, GateAndRoute(p), design, SEED, report)
+        evidence += [
+            exponent_evidence(name, studies[name]),
+            limit_evidence(name, studies[name], level),
+        ]
+        without_gate[name] = gap_study(
+            f"{name}, no gate", p, FirstComeFirstServed(p), CONTROL_DESIGN, SEED, report
+        )
+        wrong = GateAndRoute(plan_for_wrong_prices(p))
+        mispriced = gap_study(f"{name}, wrong prices", p, wrong, CONTROL_DESIGN, SEED, report)
+        controls[f"no gate on {name}"] = (limit_evidence(name, without_gate[name], level),)
+        controls[f"wrong prices on {name}"] = (limit_evidence(name, mispriced, level),)
+    evidence.append(milestone_evidence(studies["two-class"]))
+    return Findings(
+        evidence=tuple(evidence),
+        controls=controls,
+        figures=_figures(studies, without_gate),
+        data={"studies": studies, "without gate": without_gate},
+    )
+
+
+def plan_for_wrong_prices(right: Plan) -> Plan:
+    """The plan of the same network with prompts unpaid."""
+    prices = Prices(prefill=0, decode=right.network.prices.decode)
+    return plan(dataclasses.replace(right.network, prices=prices))
+
+
+def exponent_evidence(name: str, study: GapStudy) -> Evidence:
+    """Whether the gap decays like n^(-1/2) on its settled range.
+
+    Inconclusive where the interval is so wide that it also holds 0 (no decay) or -1.
+    """
+    settled = settled_range(study.curve)
+    used = settled or study.curve.last(SETTLED_SIZES)
+    exponent = fitted_exponent(used)
+    low, high = exponent.interval(FAMILY_LEVEL / TESTS)
+    if not low <= -0.5 <= high:
+        outcome = Outcome.REFUTED
+    elif settled is None or low <= -1 or high >= 0:
+        outcome = Outcome.INCONCLUSIVE
+    else:
+        outcome = Outcome.HOLDS
+    sizes = f"n = {used.gpus[0]:,} ... {used.gpus[-1]:,}"
+    return Evidence(
+        name=f"exponent of the gap where sqrt(n) gap has settled: {name}",
+        grade=Grade.ESTIMATED,
+        outcome=outcome,
+        claimed="-1/2",
+        computed=f"{exponent.value:.3f} in [{low:.3f}, {high:.3f}] over {sizes}",
+        slack=min(-0.5 - low, high + 0.5),
+        detail=f"H0: exponent = -1/2; {_test_level(exponent)}; settling: "
+        f"Cochran's Q p = {settling_p_value(used):.2f}",
+    )
+
+
+def limit_evidence(name: str, study: GapStudy, level: Level) -> Evidence:
+    """Equivalence test: is the gap that remains as n grows within the margin of zero?"""
+    margin = MARGIN[level]
+    used = settled_range(study.curve) or study.curve.last(SETTLED_SIZES)
+    limit = fitted_limit(used)
+    # Two one-sided tests at level a each: the two-sided interval of error probability 2 a.
+    low, high = limit.interval(2 * FAMILY_LEVEL / TESTS)
+    if -margin < low and high < margin:
+        outcome = Outcome.HOLDS
+    elif low > margin or high < -margin:
+        outcome = Outcome.REFUTED
+    else:
+        outcome = Outcome.INCONCLUSIVE
+    return Evidence(
+        name=f"limit gap of {study.label}",
+        grade=Grade.ESTIMATED,
+        outcome=outcome,
+        claimed=f"within {margin:.1%} of R* = {float(study.plan.value):.3f}",
+        computed=f"{limit.value:+.3%} in [{low:+.3%}, {high:+.3%}]",
+        slack=margin - max(abs(low), abs(high)),
+        detail=f"H0: limit gap at least the margin (two one-sided tests); {_test_level(limit)}; "
+        f"intercept over n = {used.gpus[0]:,} ... {used.gpus[-1]:,}",
+    )
+
+
+def milestone_evidence(study: GapStudy) -> Evidence:
+    """Whether the gap is below 1 % at 20,000 GPUs."""
+    gpus, bound = MILESTONE
+    k = study.curve.gpus.tolist().index(gpus)
+    gap, error = float(study.curve.gap[k]), float(study.curve.standard_error[k])
+    degrees = int(study.curve.replications[k]) - 1
+    measured = Fitted(gap, error, degrees)
+    width = float(stats.t.ppf(1 - FAMILY_LEVEL / TESTS, degrees)) * error
+    upper = gap + width
+    if upper < bound:
+        outcome = Outcome.HOLDS
+    else:
+        outcome = Outcome.REFUTED if gap - width > bound else Outcome.INCONCLUSIVE
+    return Evidence(
+        name=f"gap at {gpus:,} GPUs: two-class",
+        grade=Grade.ESTIMATED,
+        outcome=outcome,
+        claimed=f"< {bound:.0%} of R*",
+        computed=f"{gap:.3%}, upper bound {upper:.3%}",
+        slack=bound - upper,
+        detail=f"H0: gap >= 1 %, one-sided; {_test_level(measured)}",
+    )
+
+
+def _require_hypotheses(name: str, p: Plan) -> None:
+    if not decode_buffer_condition(exact_rates(p.network)):
+        raise ArithmeticError(f"{name}: kappa < (B-1)/B, the theorem does not apply")
+    if min(p.network.per_class("patience_rate")) <= 0:
+        raise ArithmeticError(f"{name}: a class has patience rate 0, the theorem does not apply")
+
+
+def _test_level(fitted: Fitted) -> str:
+    level = FAMILY_LEVEL / TESTS
+    return (
+        f"level {level:g} ({FAMILY_LEVEL:g} family-wise over {TESTS} tests), power {POWER:g} "
+        f"at a deviation of {fitted.detectable(level):.2g}"
+    )
+
+
+def _figures(
+    studies: dict[str, GapStudy], without_gate: dict[str, GapStudy]
+) -> dict[str, Callable[[], Figure]]:
+    figures: dict[str, Callable[[], Figure]] = {}
+    for name, study in studies.items():
+        figures[f"Gap to R* against the number of GPUs, {name}"] = (
+            lambda study=study, other=without_gate[name]: gap_figure(study, other)
+        )
+        figures[f"Occupancies against the plan, {name}"] = lambda study=study: occupancy_figure(
+            study.plan, study.estimates[-1]
+        )
+    return figures

@@ -1,0 +1,153 @@
+"""Figures of the ledger and the book, drawn from what checks computed.
+
+Every function returns a Matplotlib figure of its own; nothing is shown and no global state of
+pyplot is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from ..fluid import Plan
+from ..stochastic import Estimate
+from ..theory.steady_state import OCCUPANCIES
+from .statistics import fitted_exponent, settled_range
+
+if TYPE_CHECKING:  # the check modules import this one
+    from .gap_study import GapStudy
+    from .iteration_time_law import MeasuredEntry
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+
+_BLOCK_LABELS = dict(
+    zip(
+        OCCUPANCIES,
+        ("prefill", "mixed decode", "solo decode", "prefill queue", "decode queue"),
+        strict=True,
+    )
+)
+
+
+def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
+    """Gap to R* against the number of GPUs, with and without the gate, and the fitted slope."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for which, colour, marker, label in (
+        (study, BLUE, "o", "gate-and-route"),
+        (without_gate, ORANGE, "s", "no gate (first come, first served)"),
+    ):
+        curve = which.curve
+        axes.errorbar(
+            curve.gpus,
+            curve.gap,
+            yerr=1.96 * curve.standard_error,
+            fmt=marker,
+            color=colour,
+            capsize=3,
+            label=label,
+        )
+    settled = settled_range(study.curve)
+    if settled is not None:
+        exponent = fitted_exponent(settled)
+        low, high = exponent.interval(0.05)
+        scale = np.exp(
+            np.average(
+                np.log(settled.gap) - exponent.value * np.log(settled.gpus),
+                weights=(settled.gap / settled.standard_error) ** 2,
+            )
+        )
+        axes.plot(
+            settled.gpus,
+            scale * settled.gpus.astype(float) ** exponent.value,
+            color=BLUE,
+            label=f"slope {exponent.value:.2f}, 95 % interval [{low:.2f}, {high:.2f}]",
+        )
+        axes.axvspan(settled.gpus[0], settled.gpus[-1], color=BLUE, alpha=0.07, lw=0)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="number of GPUs n",
+        ylabel="gap to $R^*$, relative",
+        title="Gap to the upper bound (bars: 95 %; shaded: settled range)",
+    )
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3, which="both")
+    return figure
+
+
+def occupancy_figure(plan: Plan, estimate: Estimate) -> Figure:
+    """Requests per GPU in every stage: the plan beside what was simulated, per class."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    names = [name.replace("-", "-\n", 1) for name in estimate.class_names]
+    positions = np.arange(len(names))
+    for axes, stage in zip(figure.subplots(1, len(OCCUPANCIES)), OCCUPANCIES, strict=True):
+        planned = [float(value) for value in getattr(plan, stage)]
+        measured = estimate.occupancies[stage]
+        means = [i.mean for i in measured]
+        errors = [[i.mean - i.ci[0] for i in measured], [i.ci[1] - i.mean for i in measured]]
+        axes.bar(positions - 0.2, planned, 0.38, color=GREY, label="plan")
+        axes.bar(
+            positions + 0.2,
+            means,
+            0.38,
+            yerr=errors,
+            color=BLUE,
+            capsize=2,
+            label=f"n = {estimate.gpus:,}",
+        )
+        axes.set_title(_BLOCK_LABELS[stage], fontsize=9)
+        axes.set_xticks(positions, names, rotation=90, fontsize=7)
+        axes.tick_params(axis="y", labelsize=7)
+    figure.axes[0].set_ylabel("requests per GPU")
+    figure.axes[0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def shadow_price_figure(plan: Plan) -> Figure:
+    """Shadow price of every constraint of the plan."""
+    figure = Figure(figsize=(7, 0.32 * len(plan.shadow_prices) + 1), layout="constrained")
+    axes = figure.subplots()
+    names = [_named(name, plan.network.class_names) for name in plan.shadow_prices]
+    prices = [float(price) for price in plan.shadow_prices.values()]
+    bars = axes.barh(range(len(names)), prices, color=BLUE)
+    axes.bar_label(bars, [f"{price:.2f}" for price in prices], padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("revenue per GPU-second and unit of the constraint")
+    return figure
+
+
+def calibration_figure(entries: Sequence[MeasuredEntry]) -> Figure:
+    """Measured mixed iteration times, the fitted lines and their 95 % bands."""
+    columns = 3
+    rows = -(-len(entries) // columns)
+    figure = Figure(figsize=(9, 2.7 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, entry in zip(panels, entries, strict=False):
+        chunks = np.linspace(*entry.fit.chunk_range, 50)
+        low, high = entry.fit.confidence_band(chunks)
+        time = entry.fit.iteration_time
+        axes.fill_between(chunks, 1e3 * low, 1e3 * high, color=BLUE, alpha=0.15, lw=0)
+        axes.plot(chunks, 1e3 * (time.alpha + time.beta * chunks), color=BLUE)
+        axes.plot(entry.chunks, 1e3 * entry.seconds, "o", color=ORANGE, ms=4)
+        axes.set_title(f"{entry.name}\nR² = {entry.fit.r_squared:.4f}", fontsize=8)
+        axes.tick_params(labelsize=7)
+    for axes in panels[len(entries) :]:
+        axes.remove()
+    figure.supxlabel("chunk, tokens", fontsize=9)
+    figure.supylabel("mixed iteration, ms", fontsize=9)
+    return figure
+
+
+def _named(constraint: str, class_names: Sequence[str]) -> str:
+    """The constraint's name with the class by name rather than by number."""
+    head, separator, number = constraint.rpartition(" of class ")
+    return f"{head}, {class_names[int(number)]}" if separator else constraint

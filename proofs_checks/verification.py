@@ -1,0 +1,65 @@
+"""Verification: run the checks of the registered claims and collect their verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ..theory.claims import CLAIMS, claim
+from ..theory.errors import InvalidInput
+from . import (
+    bundled_knapsack,
+    bundled_optimality,
+    decode_buffer_elimination,
+    iteration_time_law,
+    revenue_upper_bound,
+)
+from .ledger import Ledger
+from .verdict import LEVELS, Findings, Level, Report, Verdict
+
+CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
+    "iteration-time-law": iteration_time_law.check,
+    "decode-buffer-elimination": decode_buffer_elimination.check,
+    "bundled-knapsack": bundled_knapsack.check,
+    "revenue-upper-bound": revenue_upper_bound.check,
+    "bundled-optimality": bundled_optimality.check,
+}
+"""The check of every registered claim."""
+
+
+def verify(
+    claim_ids: Sequence[str] = (),
+    level: Level = "quick",
+    report: Callable[[str, str], None] = lambda claim_id, doing: None,
+    decided: Callable[[Verdict], None] = lambda verdict: None,
+) -> Ledger:
+    """Decide the named claims, or all.
+
+    Parameters
+    ----------
+    claim_ids
+        Claims by id; empty for all, in the order of the registry.
+    level
+        ``"quick"`` (minutes on two cores) or ``"full"``.
+    report
+        Called with a claim's id and what its check is doing.
+    decided
+        Called with every verdict as it is reached.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown claim or level.
+    """
+    if level not in LEVELS:
+        raise InvalidInput("level", level, f"one of {', '.join(LEVELS)}")
+    selected = [claim(claim_id) for claim_id in claim_ids] or list(CLAIMS)
+    verdicts = []
+    for each in selected:
+        started = time.perf_counter()
+        claim_id = each.claim_id
+        findings = CHECKS[claim_id](level, lambda doing, claim_id=claim_id: report(claim_id, doing))
+        verdict = Verdict(each, level, findings, time.perf_counter() - started)
+        decided(verdict)
+        verdicts.append(verdict)
+    return Ledger(tuple(verdicts))
