@@ -124,7 +124,7 @@ int64_t run(const double unit[KINDS][CLASSES], const double target[CLASSES],
             double least = INFINITY, least_queue = INFINITY;
             for (int j = 0; j < CLASSES; j++)
                 if (n[QP][j] > 0 && target[j] > 0) {
-                    double d = ((double)n[X][j] - (double)gpus * target[j]) / target[j];
+                    double d = (double)n[X][j] / target[j];
                     double q = (double)gpus * queue_target[j] - (double)n[QP][j];
                     if (d < least || (d == least && q < least_queue)) {
                         best = j; least = d; least_queue = q;

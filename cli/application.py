@@ -16,6 +16,7 @@ import typer
 
 from ..theory import InfeasibleError, InvalidInput
 from . import output
+from .numbers import integer, real
 from .progress import progress_bar, verification_progress
 
 app = typer.Typer(
@@ -38,8 +39,8 @@ def main() -> None:
     except (InvalidInput, InfeasibleError) as error:
         _fail(str(error), 2)
     except typer.TyperException as error:
-        # Typer's own messages already name the option and what is allowed.
-        _fail(error.format_message() if hasattr(error, "format_message") else str(error), 2)
+        # Typer wraps the message of a parser of ours ("Value error, ..."); its own name the option.
+        _fail(error.format_message().rpartition("Value error, ")[2], 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; nothing was written", 130)
     except BrokenPipeError:
@@ -63,7 +64,9 @@ def _print_version(asked: bool) -> None:
 def options(
     show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Check theorems about LLM inference scheduling by machine."""
@@ -83,7 +86,9 @@ def verify(
         list[str] | None, typer.Argument(metavar="[ID]...", help="Claims; default: all.")
     ] = None,
     level: Annotated[str, typer.Option(help="quick (minutes) or full.")] = "quick",
-    json: Annotated[Path | None, typer.Option(metavar="F", help="Write the ledger as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write the ledger as JSON.")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="F", help="Write the ledger as one HTML page.")
     ] = None,
@@ -115,11 +120,28 @@ def plan(network: NetworkFile, pricing: Pricing = "bundled", json: Json = False)
 def simulate(
     network: NetworkFile,
     policy: Annotated[str, typer.Option(help="gate-and-route or fcfs.")] = "gate-and-route",
-    gpus: Annotated[int, typer.Option(help="Number of GPUs.")] = 200,
-    horizon: Annotated[float, typer.Option(help="End of a replication, seconds.")] = 2000.0,
-    warmup: Annotated[float, typer.Option(help="Part that is not measured, seconds.")] = 200.0,
-    replications: Annotated[int, typer.Option(help="Independent replications.")] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
+    gpus: Annotated[
+        int, typer.Option(parser=integer("--gpus"), metavar="N", help="Number of GPUs.")
+    ] = 200,
+    horizon: Annotated[
+        float,
+        typer.Option(parser=real("--horizon"), metavar="X", help="End of a replication, seconds."),
+    ] = 2000.0,
+    warmup: Annotated[
+        float,
+        typer.Option(
+            parser=real("--warmup"), metavar="X", help="Part that is not measured, seconds."
+        ),
+    ] = 200.0,
+    replications: Annotated[
+        int,
+        typer.Option(
+            parser=integer("--replications"), metavar="N", help="Independent replications."
+        ),
+    ] = 16,
+    seed: Annotated[
+        int, typer.Option(parser=integer("--seed"), metavar="N", help="Seed of all random numbers.")
+    ] = 1,
     json: Json = False,
 ) -> None:
     """Simulate a network under a policy that tracks its plan."""
@@ -151,17 +173,30 @@ def workload(
             metavar="TRACE.csv", help="Columns TIMESTAMP, ContextTokens, GeneratedTokens."
         ),
     ],
-    classes: Annotated[int, typer.Option(help="Number of request classes.")] = 4,
-    gpus: Annotated[float, typer.Option(help="GPUs that share the trace's arrivals.")] = 1.0,
-    patience_rate: Annotated[float, typer.Option(help="Patience rate of every class, 1/s.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed of the clustering.")] = 0,
+    classes: Annotated[
+        int,
+        typer.Option(parser=integer("--classes"), metavar="N", help="Number of request classes."),
+    ] = 4,
+    gpus: Annotated[
+        float,
+        typer.Option(
+            parser=real("--gpus"), metavar="X", help="GPUs that share the trace's arrivals."
+        ),
+    ] = 1.0,
+    patience_rate: Annotated[
+        float,
+        typer.Option(
+            parser=real("--patience-rate"), metavar="X", help="Patience rate of every class, 1/s."
+        ),
+    ] = 0.1,
+    seed: Annotated[
+        int, typer.Option(parser=integer("--seed"), metavar="N", help="Seed of the clustering.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Turn a request trace into request classes, as [[classes]] tables of a network file."""
     from ..stochastic import arrival_statistics, read_trace, request_classes
 
     requests = read_trace(trace)
-    found = request_classes(
-        requests, classes, gpus=gpus, patience_rate=patience_rate, seed=seed
-    )
+    found = request_classes(requests, classes, gpus=gpus, patience_rate=patience_rate, seed=seed)
     output.print_workload(found, arrival_statistics(requests), json=json)

@@ -6,19 +6,21 @@ import dataclasses
 import json as json_module
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ..fluid import Plan
-from ..proofs_checks import Evidence, Ledger, Outcome, slack_text, write_whole
-from ..stochastic import ArrivalStatistics, Estimate, Interval, classes_to_toml
 from ..theory import RequestClass
 from ..theory.claims import Claim
 from ..theory.steady_state import OCCUPANCIES
 
-_COLOURS = {Outcome.HOLDS: "green", Outcome.REFUTED: "red", Outcome.INCONCLUSIVE: "yellow"}
+if TYPE_CHECKING:  # importing these at run time would make every verb wait for the solvers
+    from ..fluid import Plan
+    from ..proofs_checks import Evidence, Ledger
+    from ..stochastic import ArrivalStatistics, Estimate, Interval
+
+_COLOURS = {"holds": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -33,9 +35,7 @@ def print_claims(claims: Sequence[Claim], *, json: bool) -> None:
         return
     table = _table("claim", "relation", "statement", "source", "control")
     for claim in claims:
-        table.add_row(
-            claim.claim_id, claim.relation, claim.statement, claim.source, claim.control
-        )
+        table.add_row(claim.claim_id, claim.relation, claim.statement, claim.source, claim.control)
     _console().print(table)
 
 
@@ -54,7 +54,7 @@ def print_ledger(ledger: Ledger) -> None:
             unrefuted = name in verdict.unrefuted_controls
             state = "[bold red]NOT REFUTED[/]" if unrefuted else "[green]refuted[/]"
             # The piece that gave the control away; the HTML and JSON ledgers hold them all.
-            piece = next((e for e in evidence if e.outcome is Outcome.REFUTED), evidence[0])
+            piece = next((e for e in evidence if e.outcome == "refuted"), evidence[0])
             row = _evidence_row(f"  [italic]control: {name}[/]", piece)
             table.add_row(row[0], row[1], state, *row[3:])
         table.add_section()
@@ -69,6 +69,8 @@ def print_ledger(ledger: Ledger) -> None:
 
 def write_ledger(ledger: Ledger, json: Path | None, html: Path | None) -> None:
     """Write the ledger where asked, each file whole."""
+    from ..proofs_checks import write_whole
+
     if json is not None:
         write_whole(json, ledger.as_json())
     if html is not None:
@@ -169,6 +171,8 @@ def print_workload(
     classes: Iterable[RequestClass], arrivals: ArrivalStatistics, *, json: bool
 ) -> None:
     """Request classes as TOML that a network file takes as it is, or as JSON."""
+    from ..stochastic import classes_to_toml
+
     found = tuple(classes)
     if json:
         print_json(
@@ -188,6 +192,8 @@ def print_workload(
 
 def _evidence_row(name: str, piece: Evidence) -> tuple[str, ...]:
     outcome = f"[{_COLOURS[piece.outcome]}]{piece.outcome}[/]"
+    from ..proofs_checks import slack_text
+
     # Square brackets are intervals here, not markup.
     computed = piece.computed.replace("[", "\\[")
     return name, piece.grade, outcome, piece.claimed, computed, slack_text(piece.slack)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..proofs_checks import Verdict
+if TYPE_CHECKING:
+    from ..proofs_checks import Verdict
 
 _errors = Console(stderr=True)
 

@@ -45,12 +45,12 @@ class Certificate:
 
     @property
     def primal_objective(self) -> Fraction:
-        """c.x"""
+        """Objective c.x of the primal solution."""
         return _dot(self.form.objective, self.primal)
 
     @property
     def dual_objective(self) -> Fraction:
-        """b.y"""
+        """Objective b.y of the dual solution."""
         return _dot(self.form.bounds, self.dual)
 
     def _require_primal_feasible(self) -> None:

@@ -52,29 +52,35 @@ def knapsack_values(networks: Sequence[ServingNetwork], *, exact: bool = False) 
     ------
     InvalidInput
         A network violates kappa >= (B-1)/B, or has classes of patience rate 0 that overload
-        it, or the networks differ in their number of classes.
+        it (both decided in fractions), or the networks differ in their number of classes.
     """
-    all_rates = [exact_rates(n) if exact else rates(n) for n in networks]
+    all_rates = [exact_rates(network) for network in networks]
     for rate in all_rates:
         _require_applicable(rate)
+    if not exact:
+        all_rates = [rates(network) for network in networks]
     return knapsack_solution([knapsack(rate) for rate in all_rates]).value
 
 
 def knapsack_solution(knapsacks: Sequence[Knapsack]) -> KnapsackSolution:
-    """Minimise the dual function of every knapsack over its explicit candidate points."""
+    """Minimise the dual function of every knapsack over its explicit candidate points.
+
+    The knapsacks have to be feasible: classes that are forced to their bound must fit.
+    """
     if len({len(k.profit) for k in knapsacks}) != 1:
         raise InvalidInput("networks", len(knapsacks), "networks with equally many classes")
     profit, work, upper = (
-        np.array([getattr(k, name) for k in knapsacks]) for name in ("profit", "decode_work", "upper")
+        np.array([getattr(k, name) for k in knapsacks])
+        for name in ("profit", "decode_work", "upper")
     )
     forced = np.array([k.forced for k in knapsacks])
     capacity = np.array([k.decode_capacity for k in knapsacks])
-    value, prefill_price, decode_price = capacity * 0 - 1, capacity * 0, capacity * 0
-    for u, v in _candidates(profit, work):
+    value, prefill_price, decode_price = capacity * 0, capacity * 0, capacity * 0
+    for k, (u, v) in enumerate(_candidates(profit, work)):
         gain = profit - u[:, None] - work * v[:, None]
         gain = np.where(forced, gain, np.maximum(gain, 0))
         dual = u + capacity * v + (upper * gain).sum(axis=1)
-        better = (u >= 0) & (v >= 0) & ((value < 0) | (dual < value))
+        better = (u >= 0) & (v >= 0) & ((dual < value) | (k == 0))
         value = np.where(better, dual, value)
         prefill_price = np.where(better, u, prefill_price)
         decode_price = np.where(better, v, decode_price)
@@ -84,7 +90,7 @@ def knapsack_solution(knapsacks: Sequence[Knapsack]) -> KnapsackSolution:
 def _candidates(
     profit: NDArray[Any], work: NDArray[Any]
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Crossings (u, v) of the lines; parallel lines give a repeated harmless point."""
+    """Crossings (u, v) of the lines, (0, 0) first; parallel lines repeat that harmless point."""
     zero = profit[:, 0] * 0
     points = [(zero, zero)]
     classes = profit.shape[1]

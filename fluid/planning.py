@@ -22,17 +22,17 @@ import cvxpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..theory.errors import CertificateError, InfeasibleError, InvalidInput
+from ..theory.errors import CertificateError, InvalidInput
 from ..theory.linear_program import StandardForm
 from ..theory.network import ServingNetwork
 from ..theory.rates import exact_rates, rates
 from ..theory.steady_state import OCCUPANCIES, block, bundled_form
 from .certificate import Certificate
-from .simplex import clashing_constraints, is_feasible, lexicographic_maximum
+from .simplex import lexicographic_maximum
 
 SOLVER_TOLERANCE = 1e-7
-"""Relative disagreement between HiGHS's value and the exact one beyond which we do not trust
-the float data handed to HiGHS; its own feasibility tolerance is 1e-7."""
+"""Largest disagreement between HiGHS's value and the exact one, relative to the revenue of serving
+every arrival; HiGHS's own feasibility tolerance is 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Plan:
         Revenue per GPU-second and unit of each constraint, from the certificate. Where the
         optimum is degenerate other prices may serve as well.
     solver_value
-        What HiGHS found in floating point.
+        What HiGHS found in floating point; None if it found the program infeasible, as it can
+        when patience rates are below its tolerance, and exact arithmetic did not.
     """
 
     network: ServingNetwork
@@ -60,7 +61,7 @@ class Plan:
     decode_queue: tuple[Fraction, ...]
     shadow_prices: Mapping[str, Fraction]
     certificate: Certificate
-    solver_value: float
+    solver_value: float | None
 
     @property
     def mixed_share(self) -> Fraction:
@@ -88,13 +89,18 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
     if pricing != "bundled":
         raise InvalidInput("pricing", pricing, "'bundled'")
     form = bundled_form(exact_rates(network))
-    approximate, solver_value = _solve_with_highs(bundled_form(rates(network)), form)
+    rate = rates(network)
+    found = _solve_with_highs(bundled_form(rate))
     vertex = lexicographic_maximum(
-        form, [form.objective, *_tie_breaks(len(network.classes))], _column_order(form, approximate)
+        form,
+        [form.objective, *_tie_breaks(len(network.classes))],
+        None if found is None else _column_order(form, found[0]),
     )
     certificate = Certificate(form, vertex.primal, vertex.dual)
     value = certificate.primal_objective
-    if abs(solver_value - float(value)) > SOLVER_TOLERANCE * max(1.0, abs(float(value))):
+    solver_value = None if found is None else found[1]
+    scale = sum(w * arrival for w, arrival in zip(rate.weight, rate.arrival, strict=True))
+    if solver_value is not None and abs(solver_value - float(value)) > SOLVER_TOLERANCE * scale:
         raise CertificateError(f"HiGHS found {solver_value!r}, exact arithmetic {float(value)!r}")
     occupancies = {name: vertex.primal[block(name, len(network.classes))] for name in OCCUPANCIES}
     return Plan(
@@ -131,9 +137,8 @@ def bundled_value_with_solo_capacity(network: ServingNetwork, share: Fraction) -
     return Certificate(cut, vertex.primal, vertex.dual).primal_objective
 
 
-def _solve_with_highs(
-    form: StandardForm, exact_form: StandardForm
-) -> tuple[NDArray[np.float64], float]:
+def _solve_with_highs(form: StandardForm) -> tuple[NDArray[np.float64], float] | None:
+    """HiGHS's point and value, None if it has none: the exact solver then decides alone."""
     rows, bounds = np.array(form.rows, dtype=float), np.array(form.bounds, dtype=float)
     equality = np.array(form.equalities)
     x = cvxpy.Variable(len(form.variables), nonneg=True)
@@ -142,11 +147,9 @@ def _solve_with_highs(
         [rows[~equality] @ x <= bounds[~equality], rows[equality] @ x == bounds[equality]],
     )
     problem.solve(solver=cvxpy.HIGHS)
-    if problem.status == cvxpy.OPTIMAL:
-        return np.asarray(x.value, dtype=float), float(problem.value)
-    if not is_feasible(exact_form):
-        raise InfeasibleError(form.name, clashing_constraints(exact_form))
-    raise CertificateError(f"HiGHS stopped with status {problem.status!r} on {form.name}")
+    if problem.status != cvxpy.OPTIMAL:
+        return None
+    return np.asarray(x.value, dtype=float), float(problem.value)
 
 
 def _column_order(form: StandardForm, approximate: NDArray[np.float64]) -> list[int]:

@@ -35,7 +35,10 @@ def check(level: Level, report: Report) -> Findings:
         evidence=(
             proved,
             _same_value(label, plans, knapsack_of),
-            *(_same_value(n, [p], knapsack_of) for n, p in zip(NAMED_INSTANCES, named, strict=True)),
+            *(
+                _same_value(n, [p], knapsack_of)
+                for n, p in zip(NAMED_INSTANCES, named, strict=True)
+            ),
             _few_fractional(label, [*plans, *named]),
         ),
         controls={

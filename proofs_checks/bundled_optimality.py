@@ -62,7 +62,7 @@ DESIGNS: dict[str, dict[Level, Design]] = {
         ),
     },
 }
-CONTROL_DESIGN = Design((2_500, 5_000, 10_000), (4, 4, 4), 150, 200)
+CONTROL_DESIGN = Design((100, 500, 2_500, 5_000, 10_000), (8, 8, 4, 4, 4), 150, 200)
 MILESTONE = (20_000, 0.01)
 
 
@@ -82,15 +82,15 @@ def check(level: Level, report: Report) -> Findings:
         studies[name] = gap_study(f"{name}, gate", p, GateAndRoute(p), design, SEED, report)
         evidence += [
             exponent_evidence(name, studies[name]),
-            limit_evidence(name, studies[name], level),
+            limit_evidence(studies[name], level),
         ]
         without_gate[name] = gap_study(
             f"{name}, no gate", p, FirstComeFirstServed(p), CONTROL_DESIGN, SEED, report
         )
         wrong = GateAndRoute(plan_for_wrong_prices(p))
         mispriced = gap_study(f"{name}, wrong prices", p, wrong, CONTROL_DESIGN, SEED, report)
-        controls[f"no gate on {name}"] = (limit_evidence(name, without_gate[name], level),)
-        controls[f"wrong prices on {name}"] = (limit_evidence(name, mispriced, level),)
+        controls[f"no gate on {name}"] = (limit_evidence(without_gate[name], level),)
+        controls[f"wrong prices on {name}"] = (limit_evidence(mispriced, level),)
     evidence.append(milestone_evidence(studies["two-class"]))
     return Findings(
         evidence=tuple(evidence),
@@ -134,8 +134,8 @@ def exponent_evidence(name: str, study: GapStudy) -> Evidence:
     )
 
 
-def limit_evidence(name: str, study: GapStudy, level: Level) -> Evidence:
-    """Equivalence test: is the gap that remains as n grows within the margin of zero?"""
+def limit_evidence(study: GapStudy, level: Level) -> Evidence:
+    """Whether the gap that remains as n grows is within the margin of zero: equivalence test."""
     margin = MARGIN[level]
     used = settled_range(study.curve) or study.curve.last(SETTLED_SIZES)
     limit = fitted_limit(used)

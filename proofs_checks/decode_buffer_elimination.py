@@ -121,5 +121,3 @@ def _sharpness() -> Evidence:
         slack=float(lost),
         detail="one class, B = 2; certified rational optima",
     )
-
-

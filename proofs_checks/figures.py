@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from ..fluid import Plan
 from ..stochastic import Estimate
@@ -76,7 +76,9 @@ def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
         ylabel="gap to $R^*$, relative",
         title="Gap to the upper bound (bars: 95 %; shaded: settled range)",
     )
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False)
     axes.grid(alpha=0.3, which="both")
     return figure

@@ -50,7 +50,7 @@ class MeasuredEntry:
     full_quadratic: LawFit
 
 
-def check(level: Level, report: Report) -> Findings:
+def check(_level: Level, report: Report) -> Findings:
     """Decide the claim; both levels do the same, since the measurements are all used."""
     report("fits to measured iteration times")
     fits = calibrate(measured_tables())
@@ -164,9 +164,7 @@ def _solo_constant(fits: Mapping[str, IterationTimeFit]) -> Evidence:
 def _published_r_squared(fits: Mapping[str, IterationTimeFit]) -> Evidence:
     claimed = min(fit.r_squared for fit in published_fits())
     time = instance("azure-h100").gpu.iteration_time
-    name, fit = min(
-        fits.items(), key=lambda item: abs(item[1].iteration_time.beta / time.beta - 1)
-    )
+    name, fit = min(fits.items(), key=lambda item: abs(item[1].iteration_time.beta / time.beta - 1))
     reached = sum(f.r_squared >= claimed for f in fits.values())
     same = abs(fit.iteration_time.gamma / time.gamma - 1) < 1e-3
     return Evidence(

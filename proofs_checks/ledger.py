@@ -61,7 +61,9 @@ def write_whole(path: str | Path, text: str) -> None:
             os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
-        raise InvalidInput("output file", str(path), f"a writable path ({error.strerror})") from None
+        raise InvalidInput(
+            "output file", str(path), f"a writable path ({error.strerror})"
+        ) from None
 
 
 def require_writable(path: str | Path) -> None:

@@ -28,8 +28,9 @@ SMALL_INSTANCES = ("small-one-class", "small-two-class", "small-underloaded")
 SMALL_GPUS = (1, 2)
 GPUS = {"quick": (10, 100, 2_000), "full": (10, 100, 2_000, 20_000)}
 HORIZON, WARMUP, REPLICATIONS, SEED = 500.0, 150.0, 8, 3
-CUT = Fraction(1, 2)
-"""Share of the solo decode capacity that the control leaves."""
+LEFT, LEFT_OF_SMALL = Fraction(9, 10), Fraction(0)
+"""Shares of the solo decode capacity that the control leaves: on the named instances, and on the
+small ones, whose revenues are further from R*."""
 
 
 def check(level: Level, report: Report) -> Findings:
@@ -41,11 +42,15 @@ def check(level: Level, report: Report) -> Findings:
     for name, p in (named | small).items():
         if not decode_buffer_condition(exact_rates(p.network)):
             raise ArithmeticError(f"{name}: kappa < (B-1)/B, the bound needs it")
+        if min(p.network.per_class("patience_rate")) <= 0:
+            raise ArithmeticError(f"{name}: a stationary regime is only sure with patience > 0")
     laws = {}
     for name, p in small.items():
         for gpus in SMALL_GPUS:
             report(f"exact stationary law of {name}, n = {gpus}")
-            for policy in (GateAndRoute(p), FirstComeFirstServed(p)):
+            # Without a gate the order of all waiting requests is part of the state: many more.
+            policies = (GateAndRoute(p), FirstComeFirstServed(p))
+            for policy in policies if level == "full" or gpus == 1 else policies[:1]:
                 laws[name, gpus, policy.name] = stationary_law(p.network, policy, gpus)
     estimates = {}
     for name, p in named.items():
@@ -62,7 +67,8 @@ def check(level: Level, report: Report) -> Findings:
             )
     bounds = {name: p.value for name, p in (named | small).items()}
     cut_bounds = {
-        name: bundled_value_with_solo_capacity(p.network, CUT) for name, p in (named | small).items()
+        name: bundled_value_with_solo_capacity(p.network, LEFT if name in named else LEFT_OF_SMALL)
+        for name, p in (named | small).items()
     }
     return Findings(
         evidence=(
@@ -71,9 +77,9 @@ def check(level: Level, report: Report) -> Findings:
             *(_simulated_below(name, estimates, named[name], bounds) for name in named),
         ),
         controls={
-            "solo decode capacity cut by half, exact chains": (_exact_below(laws, cut_bounds),),
+            "no solo decode capacity, exact chains": (_exact_below(laws, cut_bounds),),
             **{
-                f"solo decode capacity cut by half, {name}": (
+                f"a tenth of the solo decode capacity cut, {name}": (
                     _simulated_below(name, estimates, named[name], cut_bounds),
                 )
                 for name in named

@@ -96,9 +96,7 @@ def fitted_exponent(curve: GapCurve) -> Fitted:
 
 def fitted_limit(curve: GapCurve) -> Fitted:
     """Intercept of gap on n^(-1/2): the gap that would remain at infinitely many GPUs."""
-    intercept, _ = _weighted_line(
-        1 / np.sqrt(curve.gpus), curve.gap, curve.standard_error, curve
-    )
+    intercept, _ = _weighted_line(1 / np.sqrt(curve.gpus), curve.gap, curve.standard_error, curve)
     return intercept
 
 

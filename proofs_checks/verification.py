@@ -30,8 +30,8 @@ CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
 def verify(
     claim_ids: Sequence[str] = (),
     level: Level = "quick",
-    report: Callable[[str, str], None] = lambda claim_id, doing: None,
-    decided: Callable[[Verdict], None] = lambda verdict: None,
+    report: Callable[[str, str], None] | None = None,
+    decided: Callable[[Verdict], None] | None = None,
 ) -> Ledger:
     """Decide the named claims, or all.
 
@@ -57,9 +57,17 @@ def verify(
     verdicts = []
     for each in selected:
         started = time.perf_counter()
-        claim_id = each.claim_id
-        findings = CHECKS[claim_id](level, lambda doing, claim_id=claim_id: report(claim_id, doing))
+        findings = CHECKS[each.claim_id](level, _reporter(report, each.claim_id))
         verdict = Verdict(each, level, findings, time.perf_counter() - started)
-        decided(verdict)
+        if decided is not None:
+            decided(verdict)
         verdicts.append(verdict)
     return Ledger(tuple(verdicts))
+
+
+def _reporter(report: Callable[[str, str], None] | None, claim_id: str) -> Report:
+    def say(doing: str) -> None:
+        if report is not None:
+            report(claim_id, doing)
+
+    return say

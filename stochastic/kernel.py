@@ -61,7 +61,6 @@ def run_kernel(
         policy.gated,
         tuple(policy.admits(i) for i in range(chain.classes)),
         targets,
-        np.array([chain.gpus * target for target in targets]),
         np.array([chain.gpus * float(q) for q in policy.plan.prefill_queue]),
         np.array([chain.mixed_gpus, chain.solo_slots, chain.mixed_slots]),
         warmup,
@@ -168,7 +167,7 @@ def _change(counts, areas, since, rates, unit, stage, i, by, now):
 
 
 @njit(inline="always")
-def _next_class(gated, admitted, counts, targets, scaled, queue_targets, rings, lines):
+def _next_class(gated, admitted, counts, targets, queue_targets, rings, lines):
     """The class that an idle prefill slot admits, -1 if none: see `policies`."""
     classes = len(admitted)
     chosen = -1
@@ -176,10 +175,10 @@ def _next_class(gated, admitted, counts, targets, scaled, queue_targets, rings, 
         best, best_queue = np.inf, np.inf
         for i in range(classes):
             if counts[PREFILL_QUEUE, i] > 0 and admitted[i]:
-                deviation = (counts[PREFILL, i] - scaled[i]) / targets[i]
+                occupancy = counts[PREFILL, i] / targets[i]
                 queue = -(counts[PREFILL_QUEUE, i] - queue_targets[i])
-                if deviation < best or (deviation == best and queue < best_queue):
-                    chosen, best, best_queue = i, deviation, queue
+                if occupancy < best or (occupancy == best and queue < best_queue):
+                    chosen, best, best_queue = i, occupancy, queue
     else:
         first = _NOBODY
         for i in range(classes):
@@ -196,7 +195,6 @@ def _run(
     gated,
     admitted,
     targets,
-    scaled,
     queue_targets,
     slots,
     warmup,
@@ -303,9 +301,7 @@ def _run(
             _abandon(rings, lines, i, generator)
 
         if gate_opens and busy[_IN_PREFILL] < mixed_gpus:
-            j = _next_class(
-                gated, admitted, counts, targets, scaled, queue_targets, rings, lines
-            )
+            j = _next_class(gated, admitted, counts, targets, queue_targets, rings, lines)
             if j >= 0:
                 _change(counts, areas, since, rates, unit, PREFILL_QUEUE, j, -1, now)
                 _change(counts, areas, since, rates, unit, PREFILL, j, 1, now)

@@ -21,8 +21,16 @@ from scipy import stats
 from ..theory.errors import InvalidInput, require_integer, require_number
 from ..theory.network import ServingNetwork
 from ..theory.policies import Policy
-from .chain import COUNTS, EVENTS, MIXED_COMPLETION, SOLO_COMPLETION, Run, Runner
-from .chain import build_chain, replication_generator
+from .chain import (
+    COUNTS,
+    EVENTS,
+    MIXED_COMPLETION,
+    SOLO_COMPLETION,
+    Run,
+    Runner,
+    build_chain,
+    replication_generator,
+)
 from .kernel import run_kernel
 
 Progress = Callable[[], None]

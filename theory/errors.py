@@ -58,14 +58,20 @@ def require_number(
     at_least: float | None = None,
 ) -> None:
     """Raise `InvalidInput` unless ``value`` is a finite real number in the stated range."""
-    bound = (
-        f" > {above:g}" if above is not None else f" >= {at_least:g}" if at_least is not None else ""
-    )
-    allowed = f"a finite number{bound} ({unit})"
-    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= LARGEST:
-        raise InvalidInput(field, value, allowed)
-    if (above is not None and not value > above) or (at_least is not None and not value >= at_least):
-        raise InvalidInput(field, value, allowed)
+    bound = ""
+    if above is not None:
+        bound = f" > {above:g}"
+    elif at_least is not None:
+        bound = f" >= {at_least:g}"
+    number: Any = value  # typing knows no order of `Real`
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Real)
+        or not abs(number) <= LARGEST
+        or (above is not None and not number > above)
+        or (at_least is not None and not number >= at_least)
+    ):
+        raise InvalidInput(field, value, f"a finite number{bound} ({unit})")
 
 
 def require_integer(field: str, value: Any, unit: str, *, at_least: int) -> None:

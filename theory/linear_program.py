@@ -104,6 +104,9 @@ def _coefficient_function(program: LinearProgram) -> Any:
         rows.append(row)
         bounds.append(-constant)
     objective, constant = _affine(program.objective, variables)
+    for entry in (entry for row in [objective, bounds, *rows] for entry in row):
+        if any(not number.is_Integer for number in sympy.sympify(entry).atoms(sympy.Number)):
+            raise ValueError(f"{program.name}: {entry} would be rounded; use integers in it")
     if constant != 0:
         raise ValueError(f"{program.name}: the objective has the constant term {constant}")
     return sympy.lambdify(program.parameters, [objective, rows, bounds], modules="math")

@@ -28,7 +28,8 @@ class GateAndRoute:
 
     The gate admits, among the classes that wait, the one with the smallest relative occupancy
     deviation xi_i = (X_i - n x_i*) / x_i*; ties go to the largest queue deviation
-    Q_{p,i} - n q*_{p,i}.
+    Q_{p,i} - n q*_{p,i}. Since xi_i = X_i / x_i* - n, classes are compared by X_i / x_i*, in
+    which classes without prefills tie exactly, whatever n and the rounding of x*.
     """
 
     plan: OccupancyTargets
@@ -66,9 +67,8 @@ class GateAndRoute:
         """
 
         def priority(i: int) -> tuple[float, float]:
-            target = float(self.plan.prefill[i])
-            deviation = (prefill[i] - gpus * target) / target
-            return deviation, -(waiting[i] - gpus * float(self.plan.prefill_queue[i]))
+            occupancy = prefill[i] / float(self.plan.prefill[i])
+            return occupancy, -(waiting[i] - gpus * float(self.plan.prefill_queue[i]))
 
         candidates = [i for i, count in enumerate(waiting) if count > 0 and self.admits(i)]
         return min(candidates, key=priority, default=None)
@@ -128,4 +128,5 @@ def policy_named(name: str, plan: OccupancyTargets) -> Policy:
 
 def _mixed_gpus(plan: OccupancyTargets, gpus: int) -> int:
     require_integer("gpus", gpus, "GPUs", at_least=1)
-    return math.ceil(gpus * sum(plan.prefill))
+    mixed: int = math.ceil(gpus * sum(plan.prefill))
+    return mixed

@@ -213,6 +213,6 @@ def test_a_constraint_that_clashes_with_the_signs_alone_is_named() -> None:
 
 def test_an_infeasible_program_names_what_clashes() -> None:
     form = program([1, 1], [[1, 1], [1, 0], [-1, 0], [0, 1]], [9, 1, -2, 3])
-    with pytest.raises(InfeasibleError, match="constraints clash: row 1, row 2$") as caught:
+    with pytest.raises(InfeasibleError, match=r"constraints clash: row 1, row 2$") as caught:
         lexicographic_maximum(form, [form.objective])
     assert caught.value.clashing == ("row 1", "row 2")

@@ -111,5 +111,5 @@ def test_policies_are_found_by_name() -> None:
         policy = policy_named(name, targets("0.5"))
         assert policy.name == name
         assert policy.gated is (name == "gate-and-route")
-    with pytest.raises(InvalidInput, match="policy = 'lifo' .* one of gate-and-route, fcfs"):
+    with pytest.raises(InvalidInput, match=r"policy = 'lifo' .* one of gate-and-route, fcfs"):
         policy_named("lifo", targets("0.5"))

@@ -1,10 +1,17 @@
 r"""The bundled program (40) equals a knapsack with two rows when kappa >= (B-1)/B (derived).
 
-Forward: an optimum without decode queues (Proposition 3.2) satisfies the knapsack's rows and earns
+For any kappa, the knapsack equals the program with q_d = 0 imposed; kappa >= (B-1)/B comes in
+through Proposition 3.2 alone, which says that q_d = 0 costs nothing.
+
+Forward: a point with q_d = 0 satisfies the knapsack's rows and earns
 :math:`\sum w_i \mu_{p,i} x_i`. Backward: given x, all decode work
 :math:`W = \sum (\mu_{p,i}/\mu_{m,i}) x_i` is put on solo slots as far as they reach,
 :math:`Y_s = \min(W/\kappa, B(1-X))`, the rest :math:`Y_m = W - \kappa Y_s` on mixed slots, both
-shared among the classes in proportion to their work.
+shared among the classes in proportion to their work (with W = 0 there is nothing to share), and
+:math:`q_p = (\lambda - \mu_p x) / \theta`, or x at its bound where theta = 0.
+
+A vertex of the knapsack has I linearly independent tight constraints, of which at most two are
+rows: at least I - 2 classes stand at a bound.
 """
 
 from __future__ import annotations
@@ -59,10 +66,27 @@ def derivation() -> Derivation:
             s.KAPPA * s.BATCH,
             (((s.BATCH - 1) * x - mixed,), (s.KAPPA, s.BATCH * (1 - x) - solo)),
         ),
+        Inequality(
+            "backward: the prefill queue that balances the flow is nonnegative",
+            sympy.Integer(0),
+            (s.ARRIVAL - s.PREFILL_RATE * s.PREFILL) / s.PATIENCE,
+            ((s.ARRIVAL / s.PREFILL_RATE - s.PREFILL, s.PREFILL_RATE / s.PATIENCE),),
+        ),
+        Inequality(
+            "backward: where solo slots suffice, no mixed decode is needed",
+            sympy.Integer(0),
+            (s.BATCH - 1) * x,
+            ((s.BATCH - 1, x),),
+        ),
+        Inequality(
+            "backward: solo slots are nonnegative",
+            sympy.Integer(0),
+            s.BATCH * (1 - x),
+            ((s.BATCH, 1 - x),),
+        ),
         Identity(
             "backward: proportional shares keep every decode flow balance",
-            s.MIXED_RATE * share * (all_work - s.KAPPA * solo_all)
-            + s.SOLO_RATE * share * solo_all,
+            s.MIXED_RATE * share * (all_work - s.KAPPA * solo_all) + s.SOLO_RATE * share * solo_all,
             s.PREFILL_RATE * s.PREFILL,
         ),
         Inequality(
@@ -83,9 +107,11 @@ def derivation() -> Derivation:
             ("mixed decode capacity", (s.BATCH - 1) * x - mixed),
             ("solo decode capacity", s.BATCH * (1 - x) - solo),
             ("decode row of the knapsack", row_slack),
+            ("prefill row of the knapsack", 1 - x),
+            ("upper bound of the knapsack", s.ARRIVAL / s.PREFILL_RATE - s.PREFILL),
+            ("B >= 1", s.BATCH - 1),
         ),
         steps=steps,
-        conclusion="the two programs have the same prefill occupancies without decode queues "
-        "and the same value; a vertex of the knapsack has at most two classes off their bounds, "
-        "as at least I of its I + 2 tight rows must be bounds or capacities",
+        conclusion="the program with q_d = 0 and the knapsack have the same prefill occupancies "
+        "and the same value, which is R* by Proposition 3.2",
     )

@@ -1,13 +1,14 @@
 r"""Proposition 3.2: if kappa >= (B-1)/B, some optimum of program (40) has q_d* = 0.
 
 Exchange argument (Section 8 of arXiv 2602.02987 v1), for any feasible point and theta > 0 (with
-theta = 0 nothing abandons from the class's decode queue, so nothing is exchanged):
+theta = 0 the class's decode queue appears in no row, and is simply emptied):
 
 * take the prefills that end in abandonment away, :math:`\Delta = \theta q_d / \mu_p`,
   :math:`\tilde x = x - \Delta`, and let those requests abandon before prefill;
 * fewer mixed GPUs remain, so mixed decode may exceed its capacity by
   :math:`\varepsilon = (\sum y_m - (B-1) \sum \tilde x)^+`; move that mass to
-  :math:`\varepsilon / \kappa` of solo mass, which completes at the same rate and fits.
+  :math:`\varepsilon / \kappa` of solo mass, which completes at the same rate and fits. As
+  :math:`\varepsilon \le \sum y_m`, the mass can be taken class by class.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def derivation() -> Derivation:
             ((completions / s.PREFILL_RATE,),),
         ),
         Inequality(
-            "prefill capacity: fewer GPUs run prefills", x - cut, x, ((cut,),)
+            "prefill capacity: fewer GPUs run prefills",
+            x - cut,
+            sympy.Integer(1),
+            ((1 - x,), (cut,)),
         ),
         Inequality(
             "solo capacity grows, where no mass has to move",
@@ -58,13 +62,14 @@ def derivation() -> Derivation:
         ),
         Identity(
             "mass moved to solo decode completes at the same rate",
-            s.MIXED_RATE * moved,
-            s.SOLO_RATE * moved / s.KAPPA,
+            s.physical(s.MIXED_RATE * moved),
+            s.physical_solo_rate() * moved / s.physical(s.KAPPA),
         ),
-        Identity(
-            "after the move mixed decode fills its capacity exactly",
-            mixed - excess,
-            (s.BATCH - 1) * (x - cut),
+        Inequality(
+            "there is enough mixed mass to move",
+            excess,
+            mixed,
+            ((s.BATCH - 1, x - cut),),
         ),
         Inequality(
             "after the move solo decode fits",
@@ -79,6 +84,9 @@ def derivation() -> Derivation:
             ("kappa >= (B-1)/B", s.CONDITION),
             ("mixed decode capacity", mixed_slack),
             ("solo decode capacity", solo_slack),
+            ("prefill capacity", 1 - x),
+            ("B >= 1", s.BATCH - 1),
+            ("the new prefill occupancies are nonnegative", x - cut),
         ),
         steps=steps,
         conclusion="completions, hence revenue, are unchanged and the decode queues are empty",

@@ -1,18 +1,22 @@
 r"""No admissible policy earns more than R* per GPU (derived): conservation of rates.
 
-In a stationary regime every count has zero expected drift. With u_p, u_m, u_s the expected rates
-of admission to prefill, mixed and solo decode and m the net rate of relabelling from mixed to
-solo, all per GPU, the balance equations (15)-(19) give per class
+Hypothesis: a stationary regime with finite means (with patience everywhere there is one). Then
+every count has zero expected drift: with u_p, u_m, u_s the expected rates of admission to prefill,
+mixed and solo decode and m the net rate of relabelling from mixed to solo, all per GPU, the
+balance equations (15)-(19) give per class
 
 .. math::
 
    0 = \lambda - u_p - \theta q_p = u_p - \mu_p x = \mu_p x - u_m - u_s - \theta q_d
      = u_m - \mu_m y_m - m = u_s - \mu_s y_s + m.
 
-Adding them yields the flow balances of program (40), and capacities hold path by path, so the
-means are a feasible point of (40) whatever the policy does. The chain that is simulated keeps M
-GPUs mixed whether or not their prefill slots are busy: its capacities are those for a share
-:math:`m \ge \sum x` of mixed GPUs, which is no larger when kappa >= (B-1)/B.
+Adding them yields the flow balances of program (40). Under the paper's capacities, which hold
+path by path, the means are therefore feasible for (40) whatever the policy does.
+
+The chain that is simulated keeps a share s of the GPUs mixed whether or not their prefill slots
+are busy, so its :math:`y_m` may exceed :math:`(B-1) x`. Its means still earn at most R*: the
+prefills that lead to a completion, :math:`x' = (\mu_m y_m + \mu_s y_s) / \mu_p \le x \le s`, are
+feasible for the knapsack of `bundled_knapsack`, whose value is R*, and earn all the revenue.
 """
 
 from __future__ import annotations
@@ -29,15 +33,18 @@ def derivation() -> Derivation:
     relabelled = sympy.Symbol("m", real=True)
     prefill_queue = s.ARRIVAL - admitted - s.PATIENCE * s.PREFILL_QUEUE
     prefill = admitted - s.PREFILL_RATE * s.PREFILL
-    decode_queue = (
-        s.PREFILL_RATE * s.PREFILL - to_mixed - to_solo - s.PATIENCE * s.DECODE_QUEUE
-    )
+    decode_queue = s.PREFILL_RATE * s.PREFILL - to_mixed - to_solo - s.PATIENCE * s.DECODE_QUEUE
     mixed = to_mixed - s.MIXED_RATE * s.MIXED - relabelled
     solo = to_solo - s.SOLO_RATE * s.SOLO + relabelled
     completions = s.MIXED_RATE * s.MIXED + s.SOLO_RATE * s.SOLO
 
-    share = sympy.Symbol("M/n", nonnegative=True)  # share of GPUs that are mixed
-    x = s.total(s.PREFILL)
+    share = sympy.Symbol("s", nonnegative=True)  # share of GPUs that are mixed
+    all_mixed, all_solo = s.total(s.MIXED), s.total(s.SOLO)
+    completing = completions / s.PREFILL_RATE  # x', prefills that lead to a completion
+    abandoning = s.PATIENCE * s.DECODE_QUEUE / s.PREFILL_RATE
+    all_completing = sympy.Symbol("Σ[x']", nonnegative=True)
+    mixed_slack = (s.BATCH - 1) * share - all_mixed
+    solo_slack = s.BATCH * (1 - share) - all_solo
     steps = (
         Identity(
             "the drifts of prefill queue and prefill add up to the prefill flow balance",
@@ -50,19 +57,45 @@ def derivation() -> Derivation:
             s.PREFILL_RATE * s.PREFILL - s.PATIENCE * s.DECODE_QUEUE - completions,
         ),
         Inequality(
-            "a larger share of mixed GPUs has no more decode capacity",
-            (s.BATCH - 1) * share + s.KAPPA * s.BATCH * (1 - share),
-            (s.BATCH - 1) * x + s.KAPPA * s.BATCH * (1 - x),
-            ((s.CONDITION, share - x),),
+            "prefills that lead to a completion are no more than all prefills",
+            completing,
+            completing + abandoning,
+            ((abandoning,),),
+        ),
+        Inequality(
+            "they are no more than the arrivals allow",
+            s.PREFILL_RATE * completing,
+            completions + s.PATIENCE * (s.DECODE_QUEUE + s.PREFILL_QUEUE),
+            ((s.PATIENCE, s.DECODE_QUEUE), (s.PATIENCE, s.PREFILL_QUEUE)),
+        ),
+        Identity(
+            "their decode work is what the decode slots do",
+            s.total(sympy.expand(s.PREFILL_RATE / s.MIXED_RATE * completing)),
+            all_mixed + s.KAPPA * all_solo,
+        ),
+        Inequality(
+            "they satisfy the decode row of the knapsack",
+            all_mixed + s.KAPPA * all_solo + s.CONDITION * all_completing,
+            s.KAPPA * s.BATCH,
+            ((mixed_slack,), (s.KAPPA, solo_slack), (s.CONDITION, share - all_completing)),
+        ),
+        Inequality(
+            "they satisfy its prefill row",
+            all_completing,
+            sympy.Integer(1),
+            ((share - all_completing,), (1 - share,)),
         ),
     )
     return Derivation(
         title="conservation of rates under any admissible policy",
         hypotheses=(
             ("kappa >= (B-1)/B", s.CONDITION),
-            ("prefills run on mixed GPUs only", share - x),
+            ("prefills run on mixed GPUs only", share - all_completing),
+            ("no more GPUs are mixed than there are", 1 - share),
+            ("decodes on mixed GPUs fit", mixed_slack),
+            ("decodes on solo GPUs fit", solo_slack),
         ),
         steps=steps,
-        conclusion="stationary means per GPU are feasible for program (40), so that revenue per "
-        "GPU-second is at most R*",
+        conclusion="stationary revenue per GPU-second is the knapsack's profit at a feasible "
+        "point, hence at most R*",
     )
