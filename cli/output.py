@@ -84,8 +84,8 @@ def print_plan(plan: Plan, *, json: bool) -> None:
         return
     console = _console()
     console.print(
-        f"value {float(plan.value):.6f} per GPU-second ({plan.pricing} pricing), certified exactly; "
-        f"mixed share {float(plan.mixed_share):.6f}",
+        f"value {float(plan.value):.6f} per GPU-second ({plan.pricing} pricing), certified "
+        f"exactly; mixed share {float(plan.mixed_share):.6f}",
         highlight=False,
     )
     table = _table("class", *(name.replace("_", " ") for name in OCCUPANCIES))
@@ -125,7 +125,7 @@ def print_estimate(estimate: Estimate, plan: Plan, *, json: bool) -> None:
         highlight=False,
     )
     table = _table("per GPU", *estimate.class_names)
-    for name, intervals in (estimate.occupancies | estimate.event_rates).items():
+    for name, intervals in {**estimate.occupancies, **estimate.event_rates}.items():
         label = name.replace("_", " ") + ("" if name in estimate.occupancies else " /s")
         table.add_row(label, *(_interval_text(interval) for interval in intervals))
     console.print(table)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 from matplotlib.figure import Figure
 from scipy import stats
@@ -203,10 +204,10 @@ def _figures(
 ) -> dict[str, Callable[[], Figure]]:
     figures: dict[str, Callable[[], Figure]] = {}
     for name, study in studies.items():
-        figures[f"Gap to R* against the number of GPUs, {name}"] = (
-            lambda study=study, other=without_gate[name]: gap_figure(study, other)
+        figures[f"Gap to R* against the number of GPUs, {name}"] = partial(
+            gap_figure, study, without_gate[name]
         )
-        figures[f"Occupancies against the plan, {name}"] = lambda study=study: occupancy_figure(
-            study.plan, study.estimates[-1]
+        figures[f"Occupancies against the plan, {name}"] = partial(
+            occupancy_figure, study.plan, study.estimates[-1]
         )
     return figures

@@ -108,7 +108,7 @@ def _span(tested: list[MeasuredEntry], thin: list[str]) -> Evidence:
         claimed=f">= {LEAST_SPAN:g}",
         computed=f"{spans[narrowest]:g} ({narrowest})",
         slack=spans[narrowest] - LEAST_SPAN,
-        detail=f"fewer than {LEAST_POINTS} points in range, not tested: {'; '.join(thin) or 'none'}",
+        detail=f"not tested, with fewer than {LEAST_POINTS} points: {'; '.join(thin) or 'none'}",
     )
 
 

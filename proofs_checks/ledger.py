@@ -136,7 +136,8 @@ def _verdict_html(verdict: Verdict) -> str:
 
 def _evidence_table(evidence: Sequence[Evidence]) -> str:
     rows = "".join(
-        f"<tr class='{piece.outcome}'><td>{_e(piece.name)}<br><small>{_e(piece.detail)}</small></td>"
+        f"<tr class='{piece.outcome}'>"
+        f"<td>{_e(piece.name)}<br><small>{_e(piece.detail)}</small></td>"
         f"<td>{piece.grade}</td><td>{piece.outcome}</td><td>{_e(piece.claimed)}</td>"
         f"<td>{_e(piece.computed)}</td><td>{slack_text(piece.slack)}</td></tr>"
         for piece in evidence

@@ -10,6 +10,7 @@ from .calibration import (
     read_measurements,
 )
 from .chain import COUNTS, EVENTS, Chain, Run, build_chain, replication_generator
+from .erlang_a import ErlangA, erlang_a
 from .exact_chain import StationaryLaw, stationary_law
 from .kernel import run_kernel
 from .least_squares import LawFit, NestedTest, fit_law, nested_f_test, powers_of
@@ -33,6 +34,7 @@ __all__ = [
     "EVENTS",
     "ArrivalStatistics",
     "Chain",
+    "ErlangA",
     "Estimate",
     "Interval",
     "IterationTimeFit",
@@ -48,6 +50,7 @@ __all__ = [
     "build_chain",
     "calibrate",
     "classes_to_toml",
+    "erlang_a",
     "fit_iteration_time",
     "fit_law",
     "measured_tables",

@@ -308,12 +308,12 @@ def published_fits() -> tuple[PublishedFit, ...]:
     """The two fits printed in Section 6.1 of arXiv 2602.02987 v1."""
     return tuple(
         PublishedFit(
-            str(row.model),
-            str(row.hardware),
-            IterationTime(float(row.alpha), float(row.beta), float(row.gamma)),
-            float(row.r_squared),
+            row["model"],
+            row["hardware"],
+            IterationTime(row["alpha"], row["beta"], row["gamma"]),
+            row["r_squared"],
         )
-        for row in table("published_fits").itertuples()
+        for row in table("published_fits").to_dict("records")
     )
 
 

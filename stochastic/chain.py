@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..theory.errors import require_integer
+from ..theory.errors import InvalidInput, require_integer
 from ..theory.network import ServingNetwork
 from ..theory.policies import Policy
 from ..theory.rates import rates
@@ -71,8 +71,16 @@ class Chain:
 
 
 def build_chain(network: ServingNetwork, policy: Policy, gpus: int) -> Chain:
-    """The chain of ``gpus`` GPUs of ``network`` under ``policy``."""
+    """The chain of ``gpus`` GPUs of ``network`` under ``policy``.
+
+    Raises `InvalidInput` if ``gpus`` is no positive integer or the policy's plan is for another
+    number of classes.
+    """
     require_integer("gpus", gpus, "GPUs", at_least=1)
+    if len(policy.plan.prefill) != len(network.classes):
+        raise InvalidInput(
+            "policy.plan", f"{len(policy.plan.prefill)} classes", f"{len(network.classes)} classes"
+        )
     rate = rates(network)
     mixed_gpus = policy.mixed_gpus(gpus)
     unit_rates = np.array(

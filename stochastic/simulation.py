@@ -130,8 +130,8 @@ def simulate(
     InvalidInput
         An argument is outside its range.
     """
+    _validate(horizon, warmup, replications, seed, level, workers)
     times = _validated_grid(grid, horizon)
-    _validate(horizon, warmup, replications, seed, level)
     chain = build_chain(network, policy, gpus)
     started = time.perf_counter()
 
@@ -196,19 +196,32 @@ def _in_parallel(
     return [future.result() for future in futures]
 
 
-def _validate(horizon: float, warmup: float, replications: int, seed: int, level: float) -> None:
+def _validate(
+    horizon: float,
+    warmup: float,
+    replications: int,
+    seed: int,
+    level: float,
+    workers: int | None,
+) -> None:
     require_number("horizon", horizon, "seconds", above=0)
     require_number("warmup", warmup, "seconds", at_least=0)
     if warmup >= horizon:
         raise InvalidInput("warmup", warmup, f"less than the horizon, {horizon} (seconds)")
     require_integer("replications", replications, "a standard error needs two", at_least=2)
     require_integer("seed", seed, "seed", at_least=0)
-    if not 0 < level < 1:
+    require_number("level", level, "a confidence level between 0 and 1", above=0)
+    if level >= 1:
         raise InvalidInput("level", level, "a number between 0 and 1")
+    if workers is not None:
+        require_integer("workers", workers, "replications at once", at_least=1)
 
 
 def _validated_grid(grid: ArrayLike | Sequence[float], horizon: float) -> NDArray[np.float64]:
-    times = np.asarray(grid, dtype=np.float64)
+    try:
+        times = np.asarray(grid, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("grid", grid, "an array of times (seconds)") from None
     inside = times.ndim == 1 and np.all((times >= 0) & (times <= horizon))
     if not inside or np.any(np.diff(times) <= 0):
         raise InvalidInput("grid", grid, f"increasing times within [0, {horizon}] (seconds)")

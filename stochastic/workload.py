@@ -249,7 +249,7 @@ def _times(stamps: list[tuple[int, str]]) -> pd.Series:
             raise InvalidInput(f"line {line}, TIMESTAMP", text, "an ISO 8601 date and time")
     backward = times.diff() < pd.Timedelta(0)
     if backward.any():
-        line, text = stamps[int(backward.idxmax())]
+        line, text = stamps[int(np.argmax(backward.to_numpy()))]
         raise InvalidInput(f"line {line}, TIMESTAMP", text, "no time before that of the row above")
     return times
 

@@ -190,7 +190,7 @@ positive = st.one_of(st.integers(1, 10**6), st.floats(1e-6, 1e6))
 @given(
     st.builds(
         RequestClass,
-        name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip),
+        name=st.text(min_size=1).filter(lambda text: text.strip() and text.isprintable()),
         prompt_tokens=positive,
         output_tokens=positive,
         arrival_rate=positive,

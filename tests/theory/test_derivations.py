@@ -59,14 +59,15 @@ def test_a_step_that_is_off_fails(derivation: Derivation, step: Identity | Inequ
 @pytest.mark.parametrize("derivation", DERIVATIONS.values(), ids=DERIVATIONS)
 def test_the_hypotheses_can_be_met_with_room(derivation: Derivation) -> None:
     # One point for all derivations: B = 2, kappa = 1, a quarter of the GPUs in prefill, half of
-    # them mixed, an eighth of a slot in mixed and in solo decode, and work to match.
+    # them mixed, an eighth of a slot in mixed and in solo decode, work to match, one class at
+    # mu_p = lambda = 1 and x = 1/4; sums not listed are 1/8.
     point = {
-        "B": 2, "kappa": 1, "Σ[x]": "1/4", "M/n": "1/2", "Σ[y_m]": "1/8", "Σ[y_s]": "1/8",
-        "W": "1/4",
+        "B": 2, "kappa": 1, "Σ[x]": "1/4", "s": "1/2", "W": "1/4", "lambda": 1, "mu_p": 1,
+        "x": "1/4",
     }  # fmt: skip
     for name, expression in derivation.hypotheses:
         symbols = expression.free_symbols
-        at = expression.subs({s: sympy.Rational(point[s.name]) for s in symbols})
+        at = expression.subs({s: sympy.Rational(point.get(s.name, "1/8")) for s in symbols})
         assert at > 0, name
 
 
