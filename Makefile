@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 ROOMS := cli fluid proofs_checks stochastic theory
 
-.PHONY: help verify test book lint types contracts wheel bench lock clean
+.PHONY: help verify test book lint types contracts wheel bench readme lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,9 @@ wheel: $(INSTALLED)  ## build the wheel into dist/ and try it in an empty enviro
 
 bench: $(INSTALLED)  ## measure speed against peers and a C kernel
 	set -e; for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench; done
+
+readme: $(INSTALLED)  ## renew README's ledger excerpt and figure
+	$(BIN)/python book/readme.py
 
 # No addresses, no paths: the lock reads the same wherever it was made.
 lock: $(INSTALLED)  ## resolve the dependencies anew into requirements.lock

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -40,26 +41,30 @@ def print_claims(claims: Sequence[Claim], *, json: bool) -> None:
 
 
 def print_ledger(ledger: Ledger) -> None:
-    """One row per piece of evidence, controls beneath the claim that they belong to."""
-    table = _table("claim / evidence", "grade", "outcome", "claimed", "computed", "slack")
+    """Per claim: source, relation, outcome, grades, seconds; then its evidence and controls."""
+    console = _console()
     for verdict in ledger.verdicts:
         claim = verdict.claim
-        head = f"[bold]{claim.claim_id}[/bold] ({claim.relation}, {claim.source})"
-        outcome = f"[bold {_COLOURS[verdict.outcome]}]{verdict.outcome}[/]"
-        grades = " + ".join(verdict.grades)
-        table.add_row(head, grades, outcome, "", f"{verdict.seconds:.1f} s", "")
+        colour = _COLOURS[verdict.outcome]
+        console.print(
+            f"\n[bold]{claim.claim_id}[/] [bold {colour}]{verdict.outcome}[/]: "
+            f"{' + '.join(verdict.grades)}; relation {claim.relation}; {claim.source}; "
+            f"{verdict.seconds:.1f} s\n{claim.statement}",
+            highlight=False,
+        )
+        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for column in ("evidence", "grade", "outcome", "claimed", "computed", "slack"):
+            table.add_column(column, ratio=3 if column == "evidence" else None)
         for piece in verdict.findings.evidence:
-            table.add_row(*_evidence_row("  " + piece.name, piece))
+            table.add_row(*_evidence_row(piece.name, piece))
         for name, evidence in verdict.findings.controls.items():
             unrefuted = name in verdict.unrefuted_controls
-            state = "[bold red]NOT REFUTED[/]" if unrefuted else "[green]refuted[/]"
             # The piece that gave the control away; the HTML and JSON ledgers hold them all.
             piece = next((e for e in evidence if e.outcome == "refuted"), evidence[0])
-            row = _evidence_row(f"  [italic]control: {name}[/]", piece)
-            table.add_row(row[0], row[1], state, *row[3:])
-        table.add_section()
-    console = _console()
-    console.print(table)
+            row = _evidence_row(f"[italic]control: {name}[/]", piece)
+            state = "[bold red]NOT REFUTED[/]" if unrefuted else "[green]refuted[/]"
+            table.add_row(*row[:2], state, *row[3:])
+        console.print(table)
     console.print(
         "[green]Every claim holds and every control was refuted.[/]"
         if ledger.passed

@@ -23,7 +23,20 @@ from .steady_state import OccupancyTargets
 
 
 @dataclass(frozen=True)
-class GateAndRoute:
+class StaticallyPlanned:
+    """What both policies share: the plan that they track and the mixed GPUs that it asks for."""
+
+    plan: OccupancyTargets
+
+    def mixed_gpus(self, gpus: int) -> int:
+        """M = ceil(n sum_i x_i*), exactly when the plan is in fractions."""
+        require_integer("gpus", gpus, "GPUs", at_least=1)
+        mixed: int = math.ceil(gpus * sum(self.plan.prefill))
+        return mixed
+
+
+@dataclass(frozen=True)
+class GateAndRoute(StaticallyPlanned):
     """Occupancy-based gate-and-route (Section 4.1).
 
     The gate admits, among the classes that wait, the one with the smallest relative occupancy
@@ -32,14 +45,8 @@ class GateAndRoute:
     which classes without prefills tie exactly, whatever n and the rounding of x*.
     """
 
-    plan: OccupancyTargets
-
     name: ClassVar[str] = "gate-and-route"
     gated: ClassVar[bool] = True
-
-    def mixed_gpus(self, gpus: int) -> int:
-        """M = ceil(n sum_i x_i*), exactly when the plan is in fractions."""
-        return _mixed_gpus(self.plan, gpus)
 
     def admits(self, class_index: int) -> bool:
         """Whether the gate ever admits the class."""
@@ -75,21 +82,15 @@ class GateAndRoute:
 
 
 @dataclass(frozen=True)
-class FirstComeFirstServed:
+class FirstComeFirstServed(StaticallyPlanned):
     """No gate: an idle prefill slot admits the request that has waited longest, of any class.
 
     Planning and routing are those of gate-and-route ("FG-SP" in Section 6.3); it is the control
     that shows what the gate is for.
     """
 
-    plan: OccupancyTargets
-
     name: ClassVar[str] = "fcfs"
     gated: ClassVar[bool] = False
-
-    def mixed_gpus(self, gpus: int) -> int:
-        """M = ceil(n sum_i x_i*), exactly when the plan is in fractions."""
-        return _mixed_gpus(self.plan, gpus)
 
     def admits(self, class_index: int) -> bool:
         """Every class is admitted in its turn."""
@@ -102,7 +103,7 @@ class FirstComeFirstServed:
         oldest: Sequence[float],
         gpus: int,
     ) -> int | None:
-        """The class of the request that has waited longest; None if nobody waits."""
+        """The class of the longest-waiting request; parameters as for `GateAndRoute`."""
         candidates = [i for i, count in enumerate(waiting) if count > 0]
         return min(candidates, key=lambda i: oldest[i], default=None)
 
@@ -124,9 +125,3 @@ def policy_named(name: str, plan: OccupancyTargets) -> Policy:
     if name not in _POLICIES:
         raise InvalidInput("policy", name, f"one of {', '.join(_POLICIES)}")
     return _POLICIES[name](plan)
-
-
-def _mixed_gpus(plan: OccupancyTargets, gpus: int) -> int:
-    require_integer("gpus", gpus, "GPUs", at_least=1)
-    mixed: int = math.ceil(gpus * sum(plan.prefill))
-    return mixed
