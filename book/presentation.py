@@ -1,5 +1,6 @@
 """Tables that the pages of the book share: how they look, not what they say."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -10,6 +11,9 @@ from IPython.display import HTML
 from kurtz.proofs_checks import Evidence, Outcome, Verdict, slack_text
 from kurtz.theory.derivations import Derivation, Identity
 
+_SHORT, _LONG = 16, 40
+"""Characters up to which a cell stays on one line, and from which it gets a wide column."""
+
 _MARKS = {Outcome.HOLDS: "✓ holds", Outcome.REFUTED: "✗ refuted", Outcome.INCONCLUSIVE: "? open"}
 
 
@@ -17,7 +21,9 @@ def rows_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> HTML:
     """A table of ready-made cells (HTML is allowed in them), numbers to the right."""
     head = "".join(f"<th>{name}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return HTML(f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    return HTML(
+        f'<table class="table kurtz"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
 
 
 def math(expression: Any) -> str:
@@ -35,7 +41,7 @@ def evidence_table(verdict: Verdict) -> HTML:
 def controls_table(verdict: Verdict) -> HTML:
     """Every negative control and the pieces of evidence that judge it."""
     rows = [
-        (f"<em>{escape(name)}</em>", *_evidence_row(piece)[1:])
+        (f"<em>{_text(name)}</em>", *_evidence_row(piece)[1:])
         for name, evidence in verdict.findings.controls.items()
         for piece in evidence
     ]
@@ -50,26 +56,36 @@ def steps_table(derivation: Derivation) -> HTML:
             formula = f"{_latex(step.left)} = {_latex(step.right)}"
         else:
             formula = rf"{_latex(step.smaller)} \le {_latex(step.larger)}"
-        rows.append((str(number), escape(step.name), math(formula)))
+        rows.append((str(number), _text(step.name), math(formula)))
     return rows_table(("", "step", "what is checked, for all values of the symbols"), rows)
 
 
 def _evidence_row(piece: Evidence) -> tuple[str, ...]:
-    name = f"{escape(piece.name)}<br><small>{escape(piece.detail)}</small>"
+    name = f"{_text(piece.name)}<br><small>{_text(piece.detail)}</small>"
     return (
         name,
         str(piece.grade),
         _MARKS[piece.outcome],
-        escape(piece.claimed),
-        escape(piece.computed),
-        slack_text(piece.slack),
+        _text(piece.claimed),
+        _text(piece.computed),
+        _text(slack_text(piece.slack)),
     )
 
 
+def _text(plain: str) -> str:
+    """Plain text of the ledger as HTML, with the signs that print has for it."""
+    signs = {">=": "≥", "<=": "≤", "kappa": "κ", "sqrt(n)": "√n"}
+    for ascii_sign, sign in signs.items():
+        plain = plain.replace(ascii_sign, sign)
+    return escape(re.sub(r"(?<![\w-])-(?=\d)", "−", plain))
+
+
 def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return f"<td>{value}</td>"
-    return f'<td style="text-align: right">{value:.4g}</td>'
+    if not isinstance(value, str):
+        return f'<td class="number">{value:.4g}</td>'
+    plain = re.sub(r"<[^>]*>", "", value)
+    kind = "short" if len(plain) <= _SHORT else "wide" if len(plain) > _LONG else ""
+    return f'<td class="{kind}">{value}</td>'
 
 
 def _latex(expression: sympy.Expr) -> str:
