@@ -59,8 +59,8 @@ def print_ledger(ledger: Ledger) -> None:
             table.add_row(*_evidence_row(piece.name, piece))
         for name, evidence in verdict.findings.controls.items():
             unrefuted = name in verdict.unrefuted_controls
-            # The piece that gave the control away; the HTML and JSON ledgers hold them all.
-            piece = next((e for e in evidence if e.outcome == "refuted"), evidence[0])
+            # A piece that was not refuted, if any; the HTML and JSON ledgers hold them all.
+            piece = next((e for e in evidence if e.outcome != "refuted"), evidence[0])
             row = _evidence_row(f"[italic]control: {name}[/]", piece)
             state = "[bold red]NOT REFUTED[/]" if unrefuted else "[green]refuted[/]"
             table.add_row(*row[:2], state, *row[3:])
@@ -183,7 +183,11 @@ def print_workload(
         print_json(
             {
                 "classes": [dataclasses.asdict(each) for each in found],
-                "arrivals": dataclasses.asdict(arrivals),
+                # A dispersion that a short trace cannot show is NaN, for which JSON has null.
+                "arrivals": {
+                    key: None if value != value else value
+                    for key, value in dataclasses.asdict(arrivals).items()
+                },
             }
         )
         return

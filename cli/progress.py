@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from ..proofs_checks import Verdict
 
 _errors = Console(stderr=True)
+# Off a terminal nothing can be redrawn, and an empty line would remain of every bar.
+_quiet = not _errors.is_terminal
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar of ``total`` steps; yields the function that advances it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"))
-    with Progress(*columns, TimeElapsedColumn(), console=_errors, transient=True) as progress:
+    bar = Progress(*columns, TimeElapsedColumn(), console=_errors, transient=True, disable=_quiet)
+    with bar as progress:
         task = progress.add_task(what, total=max(total, 1))
         yield lambda: progress.advance(task)
 
@@ -33,7 +36,7 @@ def verification_progress() -> Iterator[
     Off a terminal nothing can be redrawn: one plain line per decided claim is printed instead.
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=_errors, transient=True) as progress:
+    with Progress(*columns, console=_errors, transient=True, disable=_quiet) as progress:
         task = progress.add_task("starting", total=None)
 
         def report(claim_id: str, doing: str) -> None:
@@ -42,6 +45,6 @@ def verification_progress() -> Iterator[
         def decided(verdict: Verdict) -> None:
             state = "passed" if verdict.passed else "NOT PASSED"
             line = f"{verdict.claim.claim_id}: {verdict.outcome}, {state}, {verdict.seconds:.1f} s"
-            progress.console.print(line, highlight=False)
+            _errors.print(line, highlight=False)
 
         yield report, decided

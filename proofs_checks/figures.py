@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from ..fluid import Plan
 from ..stochastic import Estimate
 from ..theory.steady_state import OCCUPANCIES
-from .statistics import fitted_exponent, settled_range
+from .statistics import fitted_exponent
 
 if TYPE_CHECKING:  # the check modules import this one
     from .gap_study import GapStudy
@@ -52,14 +52,14 @@ def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
             capsize=3,
             label=label,
         )
-    settled = settled_range(study.curve)
-    if settled is not None:
+    settled = study.settled
+    if np.all(settled.gap > 0):
         exponent = fitted_exponent(settled)
         low, high = exponent.interval(0.05)
         scale = np.exp(
             np.average(
                 np.log(settled.gap) - exponent.value * np.log(settled.gpus),
-                weights=(settled.gap / settled.standard_error) ** 2,
+                weights=(settled.gap / settled.pooled_errors) ** 2,
             )
         )
         axes.plot(
@@ -74,7 +74,7 @@ def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
         yscale="log",
         xlabel="number of GPUs n",
         ylabel="gap to $R^*$, relative",
-        title="Gap to the upper bound (bars: 95 %; shaded: settled range)",
+        title="Gap to the upper bound (bars: 95 %; shaded: range of the fit)",
     )
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))

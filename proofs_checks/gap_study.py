@@ -21,12 +21,16 @@ from .verdict import Report
 
 @dataclass(frozen=True)
 class Design:
-    """Sizes of a study, replications at each, and the seconds simulated per replication."""
+    """Sizes of a study, replications at each, and the seconds simulated per replication.
+
+    ``settled_from`` is the size from which sqrt(n) gap is taken to have settled, fixed in advance.
+    """
 
     gpus: tuple[int, ...]
     replications: tuple[int, ...]
     warmup: float
     measured: float
+    settled_from: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class GapStudy:
     plan: Plan
     curve: GapCurve
     estimates: tuple[Estimate, ...]
+    settled_from: int
+
+    @property
+    def settled(self) -> GapCurve:
+        """The part of the curve on which the asymptotics are tested."""
+        return self.curve.starting_at(self.settled_from)
 
 
 def gap_study(
@@ -53,7 +63,8 @@ def gap_study(
             horizon=design.warmup + design.measured,
             warmup=design.warmup,
             replications=replications,
-            seed=seed,
+            # Sizes must be independent: the same seed would use the same numbers at each.
+            seed=seed * 10**9 + gpus,
         )
         samples = relative_gaps(plan, estimate)
         estimates.append(estimate)
@@ -62,7 +73,7 @@ def gap_study(
     curve = GapCurve(
         np.array(design.gpus), np.array(gaps), np.array(errors), np.array(design.replications)
     )
-    return GapStudy(label, plan, curve, tuple(estimates))
+    return GapStudy(label, plan, curve, tuple(estimates), design.settled_from)
 
 
 def relative_gaps(plan: Plan, estimate: Estimate) -> np.ndarray:

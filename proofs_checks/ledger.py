@@ -31,8 +31,8 @@ class Ledger:
 
     @property
     def passed(self) -> bool:
-        """Whether every claim holds and every negative control was refuted."""
-        return all(verdict.passed for verdict in self.verdicts)
+        """Whether there are verdicts, every claim holds and every negative control was refuted."""
+        return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
 
     def as_json(self) -> str:
         """The ledger without figures, as JSON text."""
@@ -61,6 +61,7 @@ def write_whole(path: str | Path, text: str) -> None:
             os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise InvalidInput(
             "output file", str(path), f"a writable path ({error.strerror})"
         ) from None
@@ -71,7 +72,7 @@ def require_writable(path: str | Path) -> None:
     target = Path(path)
     if target.is_dir():
         raise InvalidInput("output file", str(path), "a file, not a folder")
-    if not os.access(target.parent, os.W_OK):
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise InvalidInput("output file", str(path), "a path in an existing, writable folder")
 
 

@@ -67,8 +67,8 @@ def outcome_of(holds: bool) -> Outcome:
 class Findings:
     """What a check hands back: evidence for the claim and for its control, and figures.
 
-    ``controls`` maps the name of each control to its evidence; a control is refuted when any of
-    its pieces is. ``data`` holds what the evidence was computed from, for readers and figures.
+    ``controls`` maps the name of each control to its evidence; a control is refuted when all of
+    its pieces are. ``data`` holds what the evidence was computed from, for readers and figures.
     """
 
     evidence: tuple[Evidence, ...]
@@ -109,7 +109,7 @@ class Verdict:
         return tuple(
             name
             for name, evidence in self.findings.controls.items()
-            if all(piece.outcome is not Outcome.REFUTED for piece in evidence)
+            if not evidence or any(piece.outcome is not Outcome.REFUTED for piece in evidence)
         )
 
     @property

@@ -183,7 +183,7 @@ def fit_iteration_time(
 
 
 def linear_window(
-    chunk_tokens: ArrayLike, seconds: ArrayLike, solo_time: float
+    chunk_tokens: ArrayLike, seconds: ArrayLike, solo_time: float, exponent: int = 1
 ) -> tuple[float, float]:
     """Smallest and largest chunk of the run to fit, by the rule at the head of this module.
 
@@ -193,6 +193,8 @@ def linear_window(
         Prompt tokens of mixed iterations and their times.
     solo_time
         Seconds of a solo iteration, the ceiling of alpha.
+    exponent
+        The law is alpha + beta C^exponent; 1 is the paper's, others are rivals for comparison.
 
     Raises
     ------
@@ -209,7 +211,7 @@ def linear_window(
         for last in range(first + 2, sizes.size):
             low, high = float(sizes[first]), float(sizes[last])
             inside = (chunks >= low) & (chunks <= high)
-            law = fit_law(powers_of(chunks[inside], 0, 1), times[inside])
+            law = fit_law(powers_of(chunks[inside], 0, exponent), times[inside])
             if _is_physical(law) and law.coefficients[0] <= solo_time:
                 runs.append((law.worst_relative_residual, low, high))
     if not runs:

@@ -65,7 +65,7 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{_PAPER}, equations (1)-(3) and Section 6.1",
         relation=Relation.AT_MOST,
         hypotheses=("at least five measured chunk sizes in the validity range",),
-        control="a purely quadratic law on the same points",
+        control="a purely quadratic law through the same rule",
     ),
     Claim(
         claim_id="decode-buffer-elimination",
@@ -100,7 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{_PAPER}, Theorem 4.1",
         relation=Relation.TENDS_TO,
         hypotheses=("kappa >= (B-1)/B", "positive patience rates", "empty initial system"),
-        control="no gate (first come, first served); a plan for the wrong prices",
+        control="no gate (first come, first served); a plan for the wrong prices; a wrong rate",
     ),
 )
 

@@ -236,7 +236,6 @@ def test_workload_says_the_same_in_json(kurtz: Kurtz, trace: Path, tmp_path: Pat
     assert found["arrivals"]["interarrival_scv"] == pytest.approx(139 / 6.25 - 1)
 
 
-@pytest.mark.xfail(strict=True, reason="a dispersion that has no value is NaN, which JSON lacks")
 def test_workload_of_a_trace_shorter_than_two_minutes_is_valid_json(
     kurtz: Kurtz, trace: Path
 ) -> None:

@@ -195,7 +195,6 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
             refuse(tmp_path / "ledger.json")
 
 
-@pytest.mark.xfail(strict=True, reason="require_writable takes a file for a folder")
 def test_a_path_below_a_file_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="output file"):
