@@ -88,7 +88,7 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
     """
     if pricing != "bundled":
         raise InvalidInput("pricing", pricing, "'bundled'")
-    form = bundled_form(exact_rates(network))
+    form = bundled_form(exact_rates(network), network.class_names)
     rate = rates(network)
     found = _solve_with_highs(bundled_form(rate))
     vertex = lexicographic_maximum(
@@ -117,7 +117,7 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
 def bundled_value_without_decode_queue(network: ServingNetwork) -> Fraction:
     """Exact optimum of program (40) with q_d = 0 imposed (Proposition 3.2 compares the two)."""
     class_count = len(network.classes)
-    form = bundled_form(exact_rates(network))
+    form = bundled_form(exact_rates(network), network.class_names)
     row = [0] * len(form.variables)
     row[block("decode_queue", class_count)] = [1] * class_count
     without = form.with_constraint("no decode queue", row, 0, equality=True)
@@ -127,7 +127,7 @@ def bundled_value_without_decode_queue(network: ServingNetwork) -> Fraction:
 
 def bundled_value_with_solo_capacity(network: ServingNetwork, share: Fraction) -> Fraction:
     """Exact optimum of program (40) with solo decode capacity cut to a ``share``: a wrong bound."""
-    form = bundled_form(exact_rates(network))
+    form = bundled_form(exact_rates(network), network.class_names)
     k = form.constraints.index("solo decode capacity")
     decode, rest = block("solo_decode", len(network.classes)), form.rows[k]
     row = [share * Fraction(a) for a in rest]

@@ -116,7 +116,7 @@ def shadow_price_figure(plan: Plan) -> Figure:
     """Shadow price of every constraint of the plan."""
     figure = Figure(figsize=(7, 0.32 * len(plan.shadow_prices) + 1), layout="constrained")
     axes = figure.subplots()
-    names = [_named(name, plan.network.class_names) for name in plan.shadow_prices]
+    names = list(plan.shadow_prices)
     prices = [float(price) for price in plan.shadow_prices.values()]
     bars = axes.barh(range(len(names)), prices, color=BLUE)
     axes.bar_label(bars, [f"{price:.2f}" for price in prices], padding=3, fontsize=8)
@@ -147,9 +147,3 @@ def calibration_figure(entries: Sequence[MeasuredEntry]) -> Figure:
     figure.supxlabel("chunk, tokens", fontsize=9)
     figure.supylabel("mixed iteration, ms", fontsize=9)
     return figure
-
-
-def _named(constraint: str, class_names: Sequence[str]) -> str:
-    """The constraint's name with the class by name rather than by number."""
-    head, separator, number = constraint.rpartition(" of class ")
-    return f"{head}, {class_names[int(number)]}" if separator else constraint

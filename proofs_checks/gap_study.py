@@ -15,6 +15,7 @@ import numpy as np
 from ..fluid import Plan
 from ..stochastic import EVENTS, Estimate, simulate
 from ..theory import Policy
+from ..theory.steady_state import prefill_balance
 from .statistics import GapCurve
 from .verdict import Report
 
@@ -78,10 +79,8 @@ def gap_study(
 
 def relative_gaps(plan: Plan, estimate: Estimate) -> np.ndarray:
     """Gap of each replication relative to R*, with the control variate of the module docstring."""
-    classes = range(len(plan.network.classes))
-    prices = np.array(
-        [float(plan.shadow_prices[f"prefill flow balance of class {i}"]) for i in classes]
-    )
+    names = plan.network.class_names
+    prices = np.array([float(plan.shadow_prices[prefill_balance(name)]) for name in names])
     expected = np.array(plan.network.per_class("arrival_rate"))
     luck = (estimate.replicated_event_rates[:, EVENTS.index("arrival")] - expected) @ prices
     value = float(plan.value)

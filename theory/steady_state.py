@@ -27,7 +27,7 @@ with :math:`x_i = \bar x_i` forced where :math:`\theta_i = 0`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -71,18 +71,18 @@ def bundled_program(class_count: int) -> LinearProgram:
         Constraint("mixed decode capacity", sum(y_m), (rate.batch - 1) * total_prefill),
         Constraint("solo decode capacity", sum(y_s), rate.batch * (1 - total_prefill)),
     )
-    prefill_balance = tuple(
+    prefill_balances = tuple(
         Constraint(
-            f"prefill flow balance of class {i}",
+            prefill_balance(f"class {i}"),
             rate.prefill[i] * x[i] + rate.patience[i] * q_p[i],
             rate.arrival[i],
             equality=True,
         )
         for i in classes
     )
-    decode_balance = tuple(
+    decode_balances = tuple(
         Constraint(
-            f"decode flow balance of class {i}",
+            decode_balance(f"class {i}"),
             completions[i] + rate.patience[i] * q_d[i] - rate.prefill[i] * x[i],
             sympy.Integer(0),
             equality=True,
@@ -94,13 +94,31 @@ def bundled_program(class_count: int) -> LinearProgram:
         parameters=_parameters(rate),
         variables=(*x, *y_m, *y_s, *q_p, *q_d),
         objective=sum(rate.weight[i] * completions[i] for i in classes),
-        constraints=(*capacities, *prefill_balance, *decode_balance),
+        constraints=(*capacities, *prefill_balances, *decode_balances),
     )
 
 
-def bundled_form(rates: Rates) -> StandardForm:
-    """Program (40) at the numbers in ``rates``: floats, or fractions from `exact_rates`."""
-    return bundled_program(len(rates.arrival)).standard_form(_parameters(rates))
+def bundled_form(rates: Rates, class_names: Sequence[str] | None = None) -> StandardForm:
+    """Program (40) at the numbers in ``rates``: floats, or fractions from `exact_rates`.
+
+    With ``class_names`` the flow balances are called by the names of their classes.
+    """
+    form = bundled_program(len(rates.arrival)).standard_form(_parameters(rates))
+    if class_names is None:
+        return form
+    capacities = form.constraints[: -2 * len(class_names)]
+    balances = (*map(prefill_balance, class_names), *map(decode_balance, class_names))
+    return replace(form, constraints=(*capacities, *balances))
+
+
+def prefill_balance(class_name: object) -> str:
+    """Name of the prefill flow balance of a class; its shadow price is that of arrivals."""
+    return f"prefill flow balance of {class_name}"
+
+
+def decode_balance(class_name: object) -> str:
+    """Name of the decode flow balance of a class."""
+    return f"decode flow balance of {class_name}"
 
 
 def block(name: str, class_count: int) -> slice:

@@ -194,8 +194,8 @@ def test_patience_zero_beyond_capacity_names_the_constraints_that_clash() -> Non
     assert set(caught.value.clashing) == {
         "mixed decode capacity",
         "solo decode capacity",
-        "prefill flow balance of class 0",
-        "decode flow balance of class 0",
+        "prefill flow balance of decode-heavy",
+        "decode flow balance of decode-heavy",
     }
     assert "the bundled steady-state program is infeasible: these constraints clash" in str(
         caught.value
