@@ -87,7 +87,7 @@ def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
 def occupancy_figure(plan: Plan, estimate: Estimate) -> Figure:
     """Requests per GPU in every stage: the plan beside what was simulated, per class."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    names = [name.replace("-", "-\n", 1) for name in estimate.class_names]
+    names = estimate.class_names
     positions = np.arange(len(names))
     for axes, stage in zip(figure.subplots(1, len(OCCUPANCIES)), OCCUPANCIES, strict=True):
         planned = [float(value) for value in getattr(plan, stage)]
@@ -108,7 +108,8 @@ def occupancy_figure(plan: Plan, estimate: Estimate) -> Figure:
         axes.set_xticks(positions, names, rotation=90, fontsize=7)
         axes.tick_params(axis="y", labelsize=7)
     figure.axes[0].set_ylabel("requests per GPU")
-    figure.axes[0].legend(frameon=False, fontsize=7)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
