@@ -49,7 +49,8 @@ class GapCurve:
 
     def starting_at(self, gpus: int) -> GapCurve:
         """The part with at least ``gpus`` GPUs."""
-        return self.last(int((self.gpus >= gpus).sum()))
+        kept = self.gpus >= gpus
+        return GapCurve(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -86,8 +87,10 @@ class Fitted:
         def missing_power(shift: float) -> float:
             return float(POWER - stats.nct.sf(critical, degrees, shift))
 
-        # The noncentrality lies within ten standard errors of the critical value.
-        return float(brentq(missing_power, 0.0, critical + 10)) * self.standard_error
+        beyond = 2 * critical + 10
+        while missing_power(beyond) > 0:  # few degrees of freedom have heavy tails
+            beyond *= 2
+        return float(brentq(missing_power, 0.0, beyond)) * self.standard_error
 
 
 def settled_range(curve: GapCurve) -> GapCurve | None:

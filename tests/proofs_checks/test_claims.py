@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kurtz.fluid import plan
@@ -14,6 +15,7 @@ from kurtz.proofs_checks import (
     Outcome,
     Verdict,
     bundled_optimality,
+    iteration_time_law,
     revenue_upper_bound,
     verify,
 )
@@ -58,6 +60,49 @@ def test_claim_passes_with_its_grades_and_every_control_is_refuted(claim_id: str
     assert verdict.grades == CHEAP[claim_id]
     for pieces in verdict.findings.controls.values():
         assert all(piece.outcome is Outcome.REFUTED for piece in pieces)
+
+
+def test_equations_1_to_3_the_quadratic_rival_goes_through_the_same_rule() -> None:
+    # One point in two is as good as another law's: what it reaches must turn on the exponent.
+    (entry, *_) = iteration_time_law.check("quick", silent).data["entries"]
+    chunks = 2.0 ** np.arange(7, 15)
+    alpha = 0.5 / entry.fit.iteration_time.gamma
+    for exponent, rival in ((1, 2), (2, 1)):
+        exact = replace(
+            entry,
+            all_chunks=chunks,
+            all_seconds=alpha * (1 + (chunks / 1_024) ** exponent),
+        )
+        assert iteration_time_law.reach(exact, exponent) == (128.0, 8)
+        span, points = iteration_time_law.reach(exact, rival)
+        assert span < 128
+        assert points < 8
+        evidence = iteration_time_law._reach("law", [exact], exponent, [])
+        assert evidence.outcome is Outcome.HOLDS
+        # One entry that is out of reach decides.
+        falling = replace(exact, all_seconds=exact.all_seconds[::-1])
+        assert iteration_time_law.reach(falling, exponent) == (1.0, 0)
+        evidence = iteration_time_law._reach(
+            "law", [exact, replace(falling, name="falling")], 1, []
+        )
+        assert evidence.outcome is Outcome.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value"), [("LEAST_SPAN", 8.5), ("LEAST_POINTS", 7), ("LEAST_BATCH", 10_000)]
+)
+def test_equations_1_to_3_are_refuted_where_they_do_not_reach(
+    monkeypatch: pytest.MonkeyPatch, threshold: str, value: float
+) -> None:
+    entries = iteration_time_law.check("quick", silent).data["entries"]
+    tested = [each for each in entries if len(each.chunks) >= iteration_time_law.LEAST_POINTS]
+    monkeypatch.setattr(iteration_time_law, threshold, value)
+    evidence = (
+        iteration_time_law._solo_constant({each.name: each.fit for each in entries})
+        if threshold == "LEAST_BATCH"
+        else iteration_time_law._reach("affine law", tested, 1, [])
+    )
+    assert evidence.outcome is Outcome.REFUTED
 
 
 def test_verification_reports_and_decides_in_the_order_asked_for() -> None:
@@ -132,8 +177,8 @@ def test_theorem_4_1_controls_are_refuted_on_a_smaller_design(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The plumbing of the whole check in seconds; sizes this small need not decide the theorem.
-    design = Design((500, 1_000, 2_000), (4, 4, 4), 100, 60)
-    controls = Design((2_500, 5_000, 10_000), (4, 4, 4), 100, 40)
+    design = Design((500, 1_000, 2_000), (4, 4, 4), 100, 60, settled_from=500)
+    controls = Design((2_500, 5_000, 10_000), (4, 4, 4), 100, 40, settled_from=2_500)
     monkeypatch.setattr(bundled_optimality, "NAMED_INSTANCES", ("two-class",))
     monkeypatch.setattr(bundled_optimality, "DESIGNS", {"two-class": {"quick": design}})
     monkeypatch.setattr(bundled_optimality, "CONTROL_DESIGN", controls)
@@ -141,7 +186,11 @@ def test_theorem_4_1_controls_are_refuted_on_a_smaller_design(
     monkeypatch.setattr(bundled_optimality, "MILESTONE", (2_000, 0.05))
     said: list[str] = []
     findings = bundled_optimality.check("quick", said.append)
-    assert set(findings.controls) == {"no gate on two-class", "wrong prices on two-class"}
+    assert set(findings.controls) == {
+        "a rate of the kernel a tenth too high",
+        "no gate on two-class",
+        "wrong prices on two-class",
+    }
     for pieces in findings.controls.values():
         assert [piece.outcome for piece in pieces] == [Outcome.REFUTED]
     assert findings.data["without gate"]["two-class"].curve.gap.min() > 0.01

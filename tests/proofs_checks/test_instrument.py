@@ -17,6 +17,7 @@ from kurtz.stochastic import (
     COUNTS,
     EVENTS,
     Chain,
+    Interval,
     Run,
     StationaryLaw,
     reference,
@@ -24,8 +25,15 @@ from kurtz.stochastic import (
     simulate,
     stationary_law,
 )
-from kurtz.stochastic.chain import DECODE_QUEUE, MIXED_DECODE, SOLO_DECODE
+from kurtz.stochastic.chain import (
+    DECODE_QUEUE,
+    MIXED_DECODE,
+    PREFILL_COMPLETION,
+    SOLO_COMPLETION,
+    SOLO_DECODE,
+)
 from kurtz.theory import FirstComeFirstServed, GateAndRoute, Policy, ServingNetwork, instance
+from kurtz.theory.claims import Grade
 
 Runner = Callable[..., Run]
 
@@ -87,8 +95,42 @@ def without_gate(chain: Chain, *rest: Any) -> Run:
 
 
 def test_the_right_kernel_is_believed(plans: dict[str, Plan]) -> None:
-    assert instrument.same_events(plans).outcome is Outcome.HOLDS
-    assert instrument.exact_means().outcome is Outcome.HOLDS
+    for evidence in (instrument.same_events(plans), instrument.exact_means()):
+        assert evidence.outcome is Outcome.HOLDS
+        assert evidence.grade is Grade.ESTIMATED  # one path, and means of a sample
+
+
+def test_the_control_of_the_comparison_event_for_event_is_refuted(plans: dict[str, Plan]) -> None:
+    evidence = instrument.same_events(plans, kernel=instrument.with_wrong_rate)
+    assert evidence.outcome is Outcome.REFUTED
+    assert evidence.computed == "; ".join(
+        f"{policy} on {name}" for name in plans for policy in ("gate-and-route", "fcfs")
+    )
+
+
+def test_a_kernel_that_is_given_takes_the_place_of_the_one_in_use(
+    plans: dict[str, Plan], simulated_by: Callable[[Runner], None]
+) -> None:
+    simulated_by(with_rate(SOLO_COMPLETION, 1.1))
+    assert instrument.same_events(plans).outcome is Outcome.REFUTED
+    assert instrument.same_events(plans, kernel=run_kernel).outcome is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("mean", "standard_error", "exact", "deviation"),
+    [
+        (1.5, 0.25, 1.0, 2.0),
+        (0.5, 0.25, 1.0, 2.0),
+        (0.0, 0.0, 0.0, 0.0),
+        (0.0, 0.0, 1e-6, np.inf),  # never seen, but it should have been
+        (1e-6, 0.0, 0.0, np.inf),
+    ],
+)
+def test_what_never_varied_has_to_be_exactly_right(
+    mean: float, standard_error: float, exact: float, deviation: float
+) -> None:
+    measured = Interval(mean, standard_error, (mean, mean))
+    assert instrument._deviation(measured, exact) == deviation
 
 
 @pytest.mark.usefixtures("shorter")
@@ -134,7 +176,7 @@ def test_mutation_a_deleted_gate_is_found_by_the_gap_that_remains(
 ) -> None:
     simulated_by(without_gate)
     target = plans["two-class"]
-    design = Design((2_500, 5_000, 10_000), (4, 4, 4), 100, 40)
+    design = Design((2_500, 5_000, 10_000), (4, 4, 4), 100, 40, settled_from=2_500)
     study = gap_study("gate deleted", target, GateAndRoute(target), design, 1, lambda _: None)
     assert bundled_optimality.limit_evidence(study, "quick").outcome is Outcome.REFUTED
 
@@ -208,4 +250,32 @@ def test_mutation_a_stage_that_is_never_counted_is_found(
         return replace(run, areas=areas)
 
     simulated_by(uncounted)
+    assert instrument.exact_means().outcome is Outcome.REFUTED
+
+
+@pytest.mark.parametrize("kind", range(len(EVENTS)), ids=EVENTS)
+@pytest.mark.usefixtures("shorter")
+def test_mutation_an_event_that_is_counted_a_tenth_too_often_is_found(
+    simulated_by: Callable[[Runner], None], kind: int
+) -> None:
+    def miscounted(*given: Any) -> Run:
+        run = run_kernel(*given)
+        completed = run.completed.copy()
+        completed[kind] += completed[kind] // 10
+        return replace(run, completed=completed)
+
+    simulated_by(miscounted)
+    assert instrument.exact_means().outcome is Outcome.REFUTED
+
+
+@pytest.mark.usefixtures("shorter")
+def test_mutation_a_fault_that_only_first_come_first_served_shows_is_found(
+    simulated_by: Callable[[Runner], None],
+) -> None:
+    def run(chain: Chain, *rest: Any) -> Run:
+        # No solo rate: without a gate a single GPU has no solo slots, and never uses it.
+        gated = isinstance(chain.policy, GateAndRoute)
+        return (run_kernel if gated else with_rate(PREFILL_COMPLETION, 1.1))(chain, *rest)
+
+    simulated_by(run)
     assert instrument.exact_means().outcome is Outcome.REFUTED

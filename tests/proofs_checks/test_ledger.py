@@ -107,6 +107,26 @@ def test_json_of_a_claim_that_does_not_pass_says_so() -> None:
     assert "NOT PASSED" in ledger.as_html()
 
 
+def test_a_control_of_which_a_part_was_missed_is_not_refuted() -> None:
+    right = ledger_of().verdicts[0]
+    (caught,) = right.findings.controls["text"]
+    pieces = (caught, replace(caught, outcome=Outcome.INCONCLUSIVE))
+    wrong = replace(right, findings=replace(right.findings, controls={"half": pieces}))
+    (found,) = json.loads(Ledger((wrong,)).as_json())["verdicts"]
+    assert found["passed"] is False
+    assert found["controls"][0]["refuted"] is False
+    assert [each["outcome"] for each in found["controls"][0]["evidence"]] == [
+        "refuted",
+        "inconclusive",
+    ]
+
+
+def test_a_ledger_without_verdicts_has_not_passed() -> None:
+    assert not Ledger(()).passed
+    assert json.loads(Ledger(()).as_json())["passed"] is False
+    assert "NOT PASSED" in Ledger(()).as_html()
+
+
 def test_json_has_null_where_there_is_no_scale() -> None:
     content = json.loads(ledger_of(slack=None).as_json())
     assert content["verdicts"][0]["evidence"][0]["slack"] is None
@@ -166,6 +186,7 @@ def test_failure_in_the_middle_leaves_the_old_file(
     with pytest.raises(InvalidInput, match=r"output file .*No space left on device"):
         write_whole(target, "new")
     monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["ledger.json"]
     assert target.read_text() == "old"
 
 

@@ -81,6 +81,13 @@ def test_a_claim_without_control_does_not_pass() -> None:
         decided.assert_passed()
 
 
+@given(outcomes)
+def test_a_control_is_refuted_only_if_all_of_it_is(found: list[Outcome]) -> None:
+    decided = verdict((piece(HOLDS),), {"a fault": tuple(piece(each) for each in found)})
+    assert decided.passed == (set(found) == {REFUTED})
+    assert decided.unrefuted_controls == (() if decided.passed else ("a fault",))
+
+
 def test_a_control_without_evidence_counts_as_missed() -> None:
     decided = verdict((piece(HOLDS),), controls={"empty": ()})
     assert decided.unrefuted_controls == ("empty",)
