@@ -4,10 +4,10 @@ The law is fitted per model, GPU and tensor parallelism to public measurements (
 validity range is by the rule of `kurtz.stochastic.calibration` the widest run of chunks on which
 its worst relative residual is at most 5 %; what can fail, and is decided here, is how far that
 reaches. Evidence: (a) on every entry where that range holds at least five points it spans a factor
-of four; where it holds fewer the law is not confirmed, and the evidence names those entries; (b) solo iterations stay
-within 10 % of a constant up to a batch of at least 8; (c) the entry behind the shipped network
-reaches the paper's R-squared of 0.997, which not all entries do. Control: a purely quadratic law,
-alpha + beta C^2, through the same rule on the same entries.
+of four; where it holds fewer the law is not confirmed, and the evidence names those entries; (b)
+solo iterations stay within 10 % of a constant up to a batch of at least 8; (c) the entry behind
+the shipped network reaches the paper's R-squared of 0.997, which not all entries do. Control: a
+purely quadratic law, alpha + beta C^2, through the same rule on the same entries.
 """
 
 from __future__ import annotations
