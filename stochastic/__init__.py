@@ -14,7 +14,7 @@ from .chain import COUNTS, EVENTS, Chain, Run, build_chain, replication_generato
 from .erlang_a import ErlangA, erlang_a
 from .exact_chain import StationaryLaw, stationary_law
 from .kernel import run_kernel
-from .least_squares import LawFit, NestedTest, fit_law, nested_f_test, powers_of
+from .least_squares import LawFit, fit_law, powers_of
 from .reference import run_reference
 from .simulation import Estimate, Interval, simulate
 from .workload import (
@@ -40,7 +40,6 @@ __all__ = [
     "Interval",
     "IterationTimeFit",
     "LawFit",
-    "NestedTest",
     "PublishedFit",
     "Run",
     "StationaryLaw",
@@ -56,7 +55,6 @@ __all__ = [
     "fit_law",
     "linear_window",
     "measured_tables",
-    "nested_f_test",
     "pool_traces",
     "powers_of",
     "published_fits",

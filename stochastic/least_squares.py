@@ -4,11 +4,9 @@ For times t and a matrix A of features, one column each, over n points and k fea
 
 1. coefficients: the minimiser c of :math:`\|t - A c\|^2`, which is unique because A must have
    full rank;
-2. covariance: :math:`s^2 (A'A)^{-1}` with the noise :math:`s^2 = \|t - A c\|^2 / (n - k)`;
-3. a law nested in a wider one with m more features is refuted by the F test on
-   :math:`((RSS_0 - RSS) / m) / (RSS / (n - k))` with (m, n - k) degrees of freedom.
+2. covariance: :math:`s^2 (A'A)^{-1}` with the noise :math:`s^2 = \|t - A c\|^2 / (n - k)`.
 
-Source: Seber and Lee, Linear Regression Analysis (Wiley, 2nd ed. 2003), Sections 3.1-3.3 and 4.3.
+Source: Seber and Lee, Linear Regression Analysis (Wiley, 2nd ed. 2003), Sections 3.1-3.3.
 """
 
 from __future__ import annotations
@@ -97,15 +95,6 @@ class LawFit:
         return centre - reach, centre + reach
 
 
-@dataclass(frozen=True)
-class NestedTest:
-    """F test of a law against a wider one that contains it."""
-
-    statistic: float
-    degrees_of_freedom: tuple[int, int]
-    p_value: float
-
-
 def powers_of(chunks: ArrayLike, *exponents: int) -> dict[str, NDArray[np.float64]]:
     """Features ``chunk^k`` for `fit_law`: (0, 1) is equation (3), (0, 2) a quadratic law."""
     sizes = positive_numbers("chunk_tokens", chunks, "tokens")
@@ -150,27 +139,6 @@ def fit_law(features: Mapping[str, ArrayLike], seconds: ArrayLike) -> LawFit:
         r_squared=explained,
         worst_relative_residual=float(np.max(np.abs(residuals) / times)),
     )
-
-
-def nested_f_test(restricted: LawFit, full: LawFit) -> NestedTest:
-    """Test whether the features that only ``full`` has are needed.
-
-    A small p-value refutes ``restricted``. Raises `InvalidInput` unless both were fitted to
-    the same number of points, ``full`` has all features of ``restricted`` and more, and
-    degrees of freedom are left.
-    """
-    extra = len(full.features) - len(restricted.features)
-    if not set(restricted.features) < set(full.features):
-        raise InvalidInput("restricted", restricted.features, f"some of {full.features}")
-    if len(restricted.residuals) != len(full.residuals):
-        raise InvalidInput("restricted", len(restricted.residuals), f"{len(full.residuals)} points")
-    freedom = full.degrees_of_freedom
-    if not freedom:
-        raise InvalidInput("full", len(full.residuals), "more points than features")
-    gain = max(restricted.residual_sum_of_squares - full.residual_sum_of_squares, 0.0)
-    noise = full.residual_sum_of_squares / freedom
-    statistic = gain / extra / noise if noise else np.inf if gain else 0.0
-    return NestedTest(statistic, (extra, freedom), float(stats.f.sf(statistic, extra, freedom)))
 
 
 def finite_numbers(

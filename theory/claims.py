@@ -64,7 +64,7 @@ CLAIMS: tuple[Claim, ...] = (
         "iteration a constant time up to a batch limit.",
         source=f"{_PAPER}, equations (1)-(3) and Section 6.1",
         relation=Relation.AT_MOST,
-        hypotheses=("at least five measured chunk sizes in the validity range",),
+        hypotheses=("at least five measured points in the validity range",),
         control="a purely quadratic law through the same rule",
     ),
     Claim(
