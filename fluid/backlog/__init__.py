@@ -1,0 +1,1 @@
+"""What is computed about backlogs: fast rules, exact optima, certified lower bounds."""
