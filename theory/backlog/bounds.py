@@ -38,9 +38,9 @@ def volume_bound(backlog: Backlog) -> Fraction:
 def lag(request: Request) -> Fraction:
     """Completion minus mean busy time, in steps: the same in every schedule."""
     prompt, output = request.prompt_tokens, request.output_tokens
-    first_moment = prompt * output * (output + 1) // 2 + output * (output + 1) * (
-        2 * output + 1
-    ) // 6
+    first_moment = (
+        prompt * output * (output + 1) // 2 + output * (output + 1) * (2 * output + 1) // 6
+    )
     return output - Fraction(first_moment, request.volume)
 
 

@@ -27,8 +27,8 @@ from ..errors import InvalidInput, require_integer
 
 Integers = npt.NDArray[np.int64]
 
-LARGEST_MEMORY = 2**24
-"""Tokens; sums over 10^5 requests of their volumes then stay within 64 bits."""
+LARGEST_TOTAL = 2**62
+"""Requests times squared memory; sums of volumes then stay within 64 bits."""
 
 
 class InvalidSchedule(ValueError):
@@ -73,11 +73,12 @@ class Backlog:
 
     def __post_init__(self) -> None:
         require_integer("memory", self.memory, "tokens", at_least=1)
-        if self.memory > LARGEST_MEMORY:
-            raise InvalidInput("memory", self.memory, f"at most {LARGEST_MEMORY} tokens")
         object.__setattr__(self, "requests", tuple(self.requests))
         if not self.requests:
             raise InvalidInput("requests", (), "at least one request")
+        if len(self.requests) * self.memory**2 > LARGEST_TOTAL:
+            allowed = "requests times squared memory at most 2^62 (token-steps fit into 64 bits)"
+            raise InvalidInput("memory", self.memory, allowed)
         for number, request in enumerate(self.requests, 1):
             if request.peak > self.memory:
                 raise InvalidInput(
@@ -93,6 +94,11 @@ class Backlog:
 
     def __len__(self) -> int:
         return len(self.requests)
+
+    @cached_property
+    def largest_peak(self) -> int:
+        """P: the largest peak, in tokens."""
+        return max(request.peak for request in self.requests)
 
     @cached_property
     def prompts(self) -> Integers:

@@ -1,6 +1,12 @@
 """Derivations that run again at every verification: see `kernel` for what a step may be."""
 
-from . import bundled_knapsack, decode_buffer_elimination, rate_conservation
+from . import (
+    bundled_knapsack,
+    decode_buffer_elimination,
+    rate_conservation,
+    smallest_volume_first,
+    sorted_f_chain,
+)
 from .kernel import ClassSum, Derivation, Identity, Inequality
 
 __all__ = [
@@ -11,4 +17,6 @@ __all__ = [
     "bundled_knapsack",
     "decode_buffer_elimination",
     "rate_conservation",
+    "smallest_volume_first",
+    "sorted_f_chain",
 ]
