@@ -1,7 +1,7 @@
 r"""A family on which Sorted-F loses a factor of 2.62 (derived).
 
-There are k pairs :math:`(A_j, B_j)` and m *patient* requests. In units of q steps an A takes 1 and a B
-almost 3; a patient takes m + 4 and next to no memory. A pair has
+There are k pairs :math:`(A_j, B_j)` and m *patient* requests. In units of q steps an A takes 1 and
+a B almost 3; a patient takes m + 4 and next to no memory. A pair has
 :math:`F = (q + 3q - 1)/4 < q`, which beats every other batch:
 
 * two A's never fit together, and three B's do not either, for their peaks exceed M/2 and M/3;
@@ -62,7 +62,7 @@ class BlockingFamily:
 
     @property
     def pairs(self) -> int:
-        """k."""
+        """Number of pairs, k."""
         return 3 * self.thirds
 
     @property
@@ -116,7 +116,7 @@ class BlockingFamily:
 
 
 def sorted_f_latency() -> sympy.Expr:
-    """TEL(Sorted-F) in closed form: pair j starts at (j - 1) (3 q - 1), the patients with the last."""
+    """TEL(Sorted-F) in closed form: pair j starts at (j - 1) (3 q - 1), patients with the last."""
     j = sympy.Symbol("j", integer=True, positive=True)
     pairs, longest = 3 * THIRDS, 3 * UNIT - 1
     of_pair = ((j - 1) * longest + UNIT) + j * longest

@@ -14,7 +14,8 @@ up the shapes of the requests and keep their volumes and the budget: :math:`\sum
 least when the volumes are poured into the steps in ascending order, M per step. Hence
 
 .. math:: \mathrm{TEL} \ge \sum_i d_i + \sum_j \frac{H(V_j) - H(V_{j-1})}{\mathrm{vol}_{(j)}},
-          \qquad H(V) = \sum_{u=1}^{V} \lceil u / M \rceil,\quad V_j = \sum_{i \le j} \mathrm{vol}_{(i)}.
+          \qquad H(V) = \sum_{u=1}^{V} \lceil u / M \rceil,\quad V_j = \sum_{i \le j}
+          \mathrm{vol}_{(i)}.
 
 Neither needs more than a sort.
 """

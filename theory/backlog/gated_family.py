@@ -8,19 +8,20 @@ prompt: their memory is a triangle over time. A gate needs all the memory in its
   complete the long one holds no more than one of them. Their :math:`F` is
   :math:`((n - 1)^2 + 2 n - 1) / n^2 = 1` unit, that of a gate is 1 unit; all other batches
   have more, and small terms put the rounds and gates in turn.
-* The longest output is twice the mean, and a gate cannot start before it is done, nor the next round
-  before the gate is: each round takes :math:`2 n` units.
+* The longest output is twice the mean, and a gate cannot start before it is done, nor the next
+  round before the gate is: each round takes :math:`2 n` units.
 * The reference schedule starts the short requests one after the other, so that triangles of all
-  ages lie over one another and fill the memory: :math:`2 n - 2` are active at a time, a round of them
-  takes :math:`(n - 1) / 2` units. Gates follow, then the long requests, again one after the other.
+  ages lie over one another and fill the memory: :math:`2 n - 2` are active at a time, a round of
+  them takes :math:`(n - 1) / 2` units. Gates follow, then the long requests, again one after the
+  other.
 
 Hence :math:`\mathrm{TEL}(\text{Sorted-F}) / \mathrm{TEL}(\text{reference})` tends to a ratio for
 :math:`q \to \infty` and then :math:`k \to \infty`, and that ratio tends to
 :math:`4` for :math:`n \to \infty`.
 
 The small terms: short outputs are :math:`(n - 1) q + C` with :math:`C = 2 n^2 (n - 1) k`, the j-th
-long output is :math:`(2 n - 1) q + n^2 j - 1`, the j-th gate's is :math:`q + 2 (n - 1)^2 k + j`. The
-round j then has :math:`F = q + 2 (n - 1)^2 k + j - 1/n^2`, just below that of its gate, and
+long output is :math:`(2 n - 1) q + n^2 j - 1`, the j-th gate's is :math:`q + 2 (n - 1)^2 k + j`.
+The round j then has :math:`F = q + 2 (n - 1)^2 k + j - 1/n^2`, just below that of its gate, and
 :math:`n - 1` short requests alone have :math:`q + C / (n - 1)`, which is more.
 """
 
@@ -50,9 +51,9 @@ LONG_EVERY = (2 * SIZE - 1) * UNIT + SIZE**2 * ROUNDS
 
 @dataclass(frozen=True)
 class GatedFamily:
-    """The backlog of ``rounds`` rounds with batches of ``size``; ``unit`` is a multiple of 2 (n - 2).
+    """The backlog of ``rounds`` rounds with batches of ``size``; ``unit`` is even.
 
-    The unit must be large enough for the small terms to be small: at least 8 n^3 k.
+    It must be large enough for the small terms to be small: at least 8 n^3 k.
     """
 
     size: int

@@ -136,9 +136,9 @@ class Schedule:
 
 
 def memory_by_step(backlog: Backlog, schedule: Schedule) -> Integers:
-    """Memory held in the steps 1, 2, ..., last completion, in tokens.
+    r"""Memory held in the steps 1, 2, ..., last completion, in tokens.
 
-    Request i adds :math:`(s_i - p_i) + t` in the steps :math:`p_i < t \\le p_i + o_i`, so the sum
+    Request i adds :math:`(s_i - p_i) + t` in the steps :math:`p_i < t \le p_i + o_i`, so the sum
     over the active requests is one constant and one slope per step.
     """
     starts = np.array(schedule.starts, dtype=np.int64)

@@ -4,13 +4,13 @@ The rounds of `kurtz.theory.backlog.gated_family` with long prompts, so that mem
 rectangle over time, and m *patient* requests of next to no memory. A patient's output of
 :math:`(2 n + m) F` is just so long that no batch gains by it, F being that of the last gate.
 
-* Sorted-F takes the rounds and gates in turn, :math:`2 n` units each, and then the patients: they wait
-  for all of them, though the memory for them is free from the beginning.
+* Sorted-F takes the rounds and gates in turn, :math:`2 n` units each, and then the patients: they
+  wait for all of them, though the memory for them is free from the beginning.
 * The reference schedule starts the patients at once and runs :math:`n - 1` short requests
   at a time, then the gates, then n long ones at a time.
 
-With :math:`k n = y m` the ratio tends to :math:`(1 + y)^2 / (1 + y^2 / 2)` for large q, k and then n;
-at y = 2 that is 3.
+With :math:`k n = y m` the ratio tends to :math:`(1 + y)^2 / (1 + y^2 / 2)` for large q, k and then
+n; at y = 2 that is 3.
 """
 
 from __future__ import annotations

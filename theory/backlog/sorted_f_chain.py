@@ -1,4 +1,4 @@
-r"""Why Sorted-F is within a constant of the optimum: the lemmas, each with its slack on an instance.
+r"""Why Sorted-F is within a constant of the optimum: the lemmas, with their slack on an instance.
 
 Notation. Phase one forms the batches :math:`X_1, \dots, X_K`; :math:`n_k` is the size of batch k,
 :math:`S_k` its sum of outputs, :math:`\bar o_k = S_k / n_k`, :math:`T_k` its longest output,
@@ -10,9 +10,10 @@ it was selected. *Separate* is the schedule that runs the batches one after the 
 * L1: :math:`T_k \le (2 - 1/n_k) \bar o_k`: a longer request would have been left out.
 * L2: :math:`F_1 \le F_2 \le \dots`: minima over shrinking families.
 * L3: :math:`\mathrm{TEL}(\text{separate}) = \sum_k (R_{k+1} T_k + S_k) \le 2 G - \sum_i o_i`.
-* L4: in any feasible schedule, at most :math:`c\,\tau / F_k` of the :math:`R_k` requests complete by
-  :math:`\tau`, for every k and :math:`\tau`.
-* L5: :math:`G \le 4 c \cdot \mathrm{OPT}`, by halving the histogram of prices (Feige, Lovász, Tetali).
+* L4: in any feasible schedule, at most :math:`c\,\tau / F_k` of the :math:`R_k` requests complete
+  by :math:`\tau`, for every k and :math:`\tau`.
+* L5: :math:`G \le 4 c \cdot \mathrm{OPT}`, by halving the histogram of prices (Feige, Lovász,
+  Tetali).
 
 Together :math:`\mathrm{TEL}(\text{Sorted-F}) \le 2 G - \sum_i o_i \le 8 c \cdot \mathrm{OPT}`. With
 c = 6 the constant is 48. If the batches are only within a factor :math:`\beta` of the least F (and
@@ -38,8 +39,8 @@ The constant c of L4 (with P the largest peak). Let Y be the requests that compl
   So c = 5 and the constant is 40. If P <= M/2 the closed blocks hold at least M - P + 1 and
   :math:`c = 1 + 2 M / (M - P + 1)`: the constant tends to 24 for small requests.
 
-Source: the constant 48 is that of arXiv 2508.06133, whose lemmas are not public; this chain, and the
-constants 40 and 24, are derived.
+Source: the constant 48 is that of arXiv 2508.06133, whose lemmas are not public; this chain, and
+the constants 40 and 24, are derived.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 from .batches import Batch, BatchKind, batch_order, f_metric, sorted_f_batches
 from .listing import list_schedule, separate_schedule
@@ -148,8 +150,8 @@ def longest_output_slack(run: SortedF) -> Fraction:
 
 def ascending_metric_slack(run: SortedF) -> Fraction:
     """L2: least step from F_k to F_{k+1}; zero for a single batch."""
-    later = zip(run.metrics, run.metrics[1:], strict=False)
-    return min((after - before for before, after in later), default=Fraction(0))
+    steps = (after - before for before, after in pairwise(run.metrics))
+    return min(steps, default=Fraction(0))
 
 
 def separate_latency_slack(run: SortedF) -> Fraction:
@@ -249,5 +251,5 @@ def _require_descending_blocks(backlog: Backlog, blocks: list[list[int]]) -> Non
         raise ArithmeticError("a block exceeds the memory")
     if any(2 * peaks < backlog.memory for peaks in held[:-1]):
         raise ArithmeticError("a closed block holds less than half the memory")
-    if any(max(after) > min(before) for before, after in zip(outputs, outputs[1:], strict=False)):
+    if any(max(after) > min(before) for before, after in pairwise(outputs)):
         raise ArithmeticError("outputs do not descend from block to block")

@@ -6,7 +6,8 @@ active peaks exceed M - P, and all active requests precede j; hence the potentia
 .. math:: (M - P + 1)\,\text{now} + \sum_{i \prec j} \mathrm{pk}_i\,\mathrm{rem}_i
 
 does not grow, where :math:`\mathrm{rem}_i` is the work that i has left. At the start of j it is
-at least :math:`(M - P + 1) W_j`, at time 0 it was :math:`\sum_{i \prec j} \mathrm{pk}_i o_i` (Lemma A.2).
+at least :math:`(M - P + 1) W_j`, at time 0 it was :math:`\sum_{i \prec j} \mathrm{pk}_i o_i`
+(Lemma A.2).
 
 Sharper. Compare the waiting times with the mean busy time bound in place of the volume bound:
 
@@ -16,10 +17,11 @@ Sharper. Compare the waiting times with the mean busy time bound in place of the
 With :math:`b = 2 M / (M - P + 1)` it follows that :math:`\mathrm{TEL(SVF)} \le b\,(\mathrm{OPT} -
 \sum_j d_j) + \sum_j o_j`, so that with n requests
 
-.. math:: \mathrm{TEL(SVF)} \le b \cdot \mathrm{OPT} + \max(0, 1 - b/3) \sum_j o_j + \min(1, b/3)\,n .
+.. math:: \mathrm{TEL(SVF)} \le b \cdot \mathrm{OPT} + \max(0, 1 - b/3) \sum_j o_j
+          + \min(1, b/3)\,n .
 
-For long outputs the last term vanishes against OPT: a factor b instead of b + 1 where P >= M/3, and at
-most 7/3 instead of 3 for small requests.
+For long outputs the last term vanishes against OPT: a factor b instead of b + 1 where P >= M/3,
+and at most 7/3 instead of 3 for small requests.
 """
 
 from __future__ import annotations
