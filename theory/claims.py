@@ -16,7 +16,10 @@ class Relation(StrEnum):
 
     EQUAL = "=="
     AT_MOST = "<="
+    AT_LEAST = ">="
     TENDS_TO = "->"
+    UNBOUNDED = "unbounded"
+    INTERVAL = "interval"
 
 
 class Grade(StrEnum):
@@ -56,6 +59,8 @@ class Claim:
 
 
 _PAPER = "arXiv 2602.02987 v1"
+_BACKLOGS = "arXiv 2508.06133"
+_VOLUMES = "arXiv 2606.22327 v2"
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -101,6 +106,113 @@ CLAIMS: tuple[Claim, ...] = (
         relation=Relation.TENDS_TO,
         hypotheses=("kappa >= (B-1)/B", "positive patience rates", "empty initial system"),
         control="no gate (first come, first served); a plan for the wrong prices; a wrong rate",
+    ),
+    Claim(
+        claim_id="backlog-np-hard",
+        statement="3-Partition reduces to the question whether a backlog has a schedule of at most "
+        "a given total latency.",
+        source=f"{_BACKLOGS} (statement); the reduction is derived",
+        relation=Relation.EQUAL,
+        hypotheses=("all outputs 1", "B/4 < a_i < B/2"),
+        control="the memory off by one token",
+    ),
+    Claim(
+        claim_id="fcfs-unbounded",
+        statement="First come, first served is beyond every constant factor of the optimum: at "
+        "least about sqrt(M)/2, and M/3 where a blocked request holds up the rest.",
+        source=f"{_BACKLOGS}, abstract; the families are derived",
+        relation=Relation.UNBOUNDED,
+        hypotheses=("all requests present at time 0",),
+        control="the families with equal prompts",
+    ),
+    Claim(
+        claim_id="shortest-first-unbounded",
+        statement="Shortest output first is beyond every constant factor of the optimum: at least "
+        "about 2 sqrt(M)/7.",
+        source=f"{_BACKLOGS}, abstract; the family is derived",
+        relation=Relation.UNBOUNDED,
+        hypotheses=("all requests present at time 0",),
+        control="the family with equal prompts",
+    ),
+    Claim(
+        claim_id="shortest-total-unbounded",
+        statement="Shortest prompt and output first is beyond every constant factor of the "
+        "optimum: at least about sqrt(M/2).",
+        source=f"{_BACKLOGS} v4, abstract; the family is derived",
+        relation=Relation.UNBOUNDED,
+        hypotheses=("all requests present at time 0",),
+        control="the family with equal prompts",
+    ),
+    Claim(
+        claim_id="sorted-f-48",
+        statement="Sorted-F's total latency is at most 48 times the optimum.",
+        source=f"{_BACKLOGS} (constant); the chain of lemmas is derived",
+        relation=Relation.AT_MOST,
+        hypotheses=("batches of least F", "ascending outputs inside a batch"),
+        control="constant 1; F with |X| in place of |X|^2",
+    ),
+    Claim(
+        claim_id="sorted-f-small-requests",
+        statement="If peaks are at most alpha M with alpha < 1/2, Sorted-F is within "
+        "16 (2 - alpha) / (1 - alpha) of the optimum.",
+        source="derived",
+        relation=Relation.AT_MOST,
+        hypotheses=("batches of least F", "largest peak below M/2"),
+        control="the constant c of the completions lemma set to 1",
+    ),
+    Claim(
+        claim_id="sorted-f-approximate-batches",
+        statement="If every batch is within a factor beta of the least F and drops its longest "
+        "request while F falls, Sorted-F is within 48 beta of the optimum.",
+        source="derived",
+        relation=Relation.AT_MOST,
+        hypotheses=("F within beta of the least", "dropping the longest does not lower F"),
+        control="the factor beta left out",
+    ),
+    Claim(
+        claim_id="sorted-f-ratio-interval",
+        statement="The worst ratio of Sorted-F to the optimum is between 3 and 40; between 4 and "
+        "40 if batches are those that may start together.",
+        source="derived",
+        relation=Relation.INTERVAL,
+        hypotheses=("batches of least F", "ascending outputs inside a batch"),
+        control="an upper end below a stored record; a record with a start moved",
+    ),
+    Claim(
+        claim_id="svf-bound",
+        statement="Smallest volume first is within (3M - P)/(M - P) of the optimum, P being the "
+        "largest peak, and M OPT is at least the sum of the prefix volumes.",
+        source=f"{_VOLUMES}, Proposition 3.1, Lemma A.2, Theorem 3.2",
+        relation=Relation.AT_MOST,
+        hypotheses=("all requests present at time 0", "admission leaves no room unused"),
+        control="volume without the growth term",
+    ),
+    Claim(
+        claim_id="lp-lower-bound",
+        statement="Prices on the memory of each step bound every schedule from below, and good "
+        "rules stay near the bound of the time-indexed linear program.",
+        source=f"{_BACKLOGS} v4, abstract; equations (1)-(4) of arXiv 2502.07115",
+        relation=Relation.AT_MOST,
+        hypotheses=("nonnegative prices",),
+        control="-",
+    ),
+    Claim(
+        claim_id="backlog-latency-gain",
+        statement="Sorted-F and its variants have a lower mean latency than first come, first "
+        "served and shortest first on short conversations mixed with long documents.",
+        source=f"{_BACKLOGS} v3, abstract",
+        relation=Relation.AT_LEAST,
+        hypotheses=("the published workload and seeds",),
+        control="-",
+    ),
+    Claim(
+        claim_id="output-length-errors",
+        statement="Refining predicted output lengths while decoding keeps most of the gain under "
+        "prediction error.",
+        source=f"{_BACKLOGS} (second-hand); the refinement is derived",
+        relation=Relation.AT_LEAST,
+        hypotheses=("multiplicative log-normal errors", "the published workload and seeds"),
+        control="-",
     ),
 )
 

@@ -1,12 +1,12 @@
-"""Backlogs under a KV budget: the model, its validator, scheduling rules and what is said of them."""
+"""Backlogs under a KV budget: the model, its validator, rules, and what is said of them."""
 
 from .batches import (
     BATCH_KINDS,
     BatchKind,
-    f_metric,
-    best_batch,
-    is_feasible_batch,
     batch_order,
+    best_batch,
+    f_metric,
+    is_feasible_batch,
     sorted_f_batches,
 )
 from .bounds import mean_busy_time_bound, volume_bound
@@ -30,9 +30,10 @@ __all__ = [
     "InvalidSchedule",
     "Request",
     "Schedule",
-    "f_metric",
+    "batch_order",
     "best_batch",
     "completions",
+    "f_metric",
     "fits",
     "is_feasible_batch",
     "list_schedule",
@@ -42,7 +43,6 @@ __all__ = [
     "read_backlog",
     "require_feasible",
     "separate_schedule",
-    "batch_order",
     "sorted_f_batches",
     "total_latency",
     "volume_bound",

@@ -42,6 +42,8 @@ MOST_REQUESTS_BY_DEFINITION = 16
 
 def is_feasible_batch(backlog: Backlog, batch: Sequence[int], kind: BatchKind) -> bool:
     """Whether ``batch`` is feasible in the sense of ``kind``."""
+    if kind not in BATCH_KINDS:
+        raise InvalidInput("kind", kind, f"one of {', '.join(BATCH_KINDS)}")
     members = [backlog.requests[i] for i in batch]
     if kind == "peak-sum":
         return sum(member.peak for member in members) <= backlog.memory
@@ -72,10 +74,10 @@ def best_batch(
     Raises
     ------
     InvalidInput
-        More than 16 waiting requests.
+        No such kind, nothing to select from, or more than 16 waiting requests.
     """
-    if len(waiting) > MOST_REQUESTS_BY_DEFINITION:
-        allowed = f"at most {MOST_REQUESTS_BY_DEFINITION} requests to select from by definition"
+    if not 1 <= len(waiting) <= MOST_REQUESTS_BY_DEFINITION:
+        allowed = f"1 to {MOST_REQUESTS_BY_DEFINITION} requests to select from by definition"
         raise InvalidInput("waiting", len(waiting), allowed)
     candidates = (
         batch

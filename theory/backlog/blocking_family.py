@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import sympy
 
 from ..errors import InvalidInput, require_integer
-from .batches import BatchKind
+from .batches import BATCH_KINDS, BatchKind
 from .model import Backlog, Request, Schedule
 
 THIRDS, PATIENTS, UNIT = sympy.symbols("t m q", integer=True, positive=True)
@@ -57,6 +57,8 @@ class BlockingFamily:
         require_integer("thirds", self.thirds, "thirds of the number of pairs", at_least=1)
         require_integer("patients", self.patients, "requests", at_least=1)
         require_integer("unit", self.unit, "steps", at_least=2)
+        if self.kind not in BATCH_KINDS:
+            raise InvalidInput("kind", self.kind, f"one of {', '.join(BATCH_KINDS)}")
         if 10 * self.patients < self.pairs:
             raise InvalidInput("patients", self.patients, f"at least {-(-self.pairs // 10)}")
 
@@ -78,9 +80,12 @@ class BlockingFamily:
     @property
     def backlog(self) -> Backlog:
         """A_1, B_1, A_2, B_2, ..., then the patients."""
-        spare = self.patients * self.patient_output  # what the patients hold in the end
-        # While a B runs beside an A it may hold this much less than in its last step.
+        # When an A completes, a B that started with it holds this much less than in its last step.
         grows = self.long_output - self.unit
+        growth_allowed = grows if self.kind == "common-start" else 0
+        # What the patients hold in the end, and the growth of a B that in the reference schedule
+        # is done just before the third A beside it.
+        spare = self.patients * self.patient_output + growth_allowed
         step = spare + grows + 1
         # The peaks of the A's must stay between 1/2 and 2/3 of the base.
         base = 12 * step * (self.pairs + 2)
@@ -89,7 +94,7 @@ class BlockingFamily:
         for place in range(1, self.pairs + 1):
             peak = smallest + place * step
             requests.append(Request(peak - self.unit, self.unit))
-            peak_beside = base - peak + (grows if self.kind == "common-start" else 0)
+            peak_beside = base - peak + growth_allowed
             requests.append(Request(peak_beside - self.long_output, self.long_output))
         requests += [Request(0, self.patient_output)] * self.patients
         return Backlog(tuple(requests), base + spare)

@@ -7,8 +7,9 @@ after the other and tests every admission from its definition.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
+from ..errors import InvalidInput
 from .model import Backlog, Schedule
 
 Started = Sequence[tuple[int, int]]
@@ -60,6 +61,8 @@ def list_schedule(
     At every time the order is scanned once: a request that is admitted starts; one that is not
     ends the scan (``blocked="wait"``, strict order) or is passed over (``blocked="skip"``).
     """
+    if blocked not in get_args(Blocked):
+        raise InvalidInput("blocked", blocked, " or ".join(get_args(Blocked)))
     if sorted(order) != list(range(len(backlog))):
         raise ValueError(f"order is not a permutation of 0 ... {len(backlog) - 1}")
     starts = [0] * len(backlog)

@@ -45,6 +45,9 @@ class Request:
     def __post_init__(self) -> None:
         require_integer("prompt_tokens", self.prompt_tokens, "tokens", at_least=0)
         require_integer("output_tokens", self.output_tokens, "tokens", at_least=1)
+        # NumPy's integers would overflow in the peak and in the volume.
+        object.__setattr__(self, "prompt_tokens", int(self.prompt_tokens))
+        object.__setattr__(self, "output_tokens", int(self.output_tokens))
 
     @property
     def peak(self) -> int:
@@ -73,6 +76,7 @@ class Backlog:
 
     def __post_init__(self) -> None:
         require_integer("memory", self.memory, "tokens", at_least=1)
+        object.__setattr__(self, "memory", int(self.memory))
         object.__setattr__(self, "requests", tuple(self.requests))
         if not self.requests:
             raise InvalidInput("requests", (), "at least one request")
@@ -80,6 +84,8 @@ class Backlog:
             allowed = "requests times squared memory at most 2^62 (token-steps fit into 64 bits)"
             raise InvalidInput("memory", self.memory, allowed)
         for number, request in enumerate(self.requests, 1):
+            if not isinstance(request, Request):
+                raise InvalidInput(f"request {number}", request, "a Request")
             if request.peak > self.memory:
                 raise InvalidInput(
                     f"request {number}: prompt_tokens + output_tokens",
