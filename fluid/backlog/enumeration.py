@@ -13,8 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from ...theory.backlog import Backlog, BatchKind
+from ...theory.backlog import BATCH_KINDS, Backlog, BatchKind
+from ...theory.backlog.batches import MOST_REQUESTS_BY_DEFINITION
 from ...theory.backlog.model import Integers
+from ...theory.errors import InvalidInput, require_integer
 from .enumeration_kernel import list_latencies, sorted_f_latencies
 
 
@@ -29,6 +31,8 @@ class SmallBacklogs:
     @classmethod
     def all_of(cls, requests: int, memory: int) -> Self:
         """Every backlog of ``requests`` requests under ``memory`` tokens, up to symmetry."""
+        require_integer("requests", requests, "requests", at_least=1)
+        require_integer("memory", memory, "tokens", at_least=1)
         kinds = [
             (output, prompt)
             for output in range(1, memory + 1)
@@ -49,7 +53,13 @@ class SmallBacklogs:
         return Backlog.of(pairs, int(self.memories[place]))
 
     def sorted_f(self, kind: BatchKind) -> Integers:
-        """TEL(Sorted-F), shape (k,)."""
+        """TEL(Sorted-F), shape (k,); for at most 16 requests."""
+        if kind not in BATCH_KINDS:
+            raise InvalidInput("kind", kind, f"one of {', '.join(BATCH_KINDS)}")
+        requests = self.outputs.shape[1]
+        if requests > MOST_REQUESTS_BY_DEFINITION:
+            allowed = f"at most {MOST_REQUESTS_BY_DEFINITION}: every subset is looked at"
+            raise InvalidInput("requests", requests, allowed)
         latencies: Integers = sorted_f_latencies(
             self.prompts, self.outputs, self.memories, kind == "common-start"
         )

@@ -13,6 +13,10 @@ x_i = lambda_i P_i tau / C that serves class i in full,
 
 where kappa >= (B - 1) / B makes the decode row necessary and sufficient. The load is the larger
 of the two left sides over its right side; above 1, some class is partly rejected.
+
+Joint lengths of prompt and output: the requests are cut by prompt length into `BANDS` bands of
+equal size, and each band gets quantiles of its prompts and of its outputs. Whoever draws a band
+and then both lengths on their own keeps what dependence there is between bands.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ...theory import Gpu, InvalidInput, IterationTime, RequestClass
@@ -39,6 +44,9 @@ from ..workload import (
 CHUNK = 512
 LOAD = 1.1
 PATIENCE_RATE = 0.1
+BANDS = 12
+PERCENTS = (0, 1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 100)
+"""Levels of the joint lengths, denser in the tails: outputs are heavy-tailed."""
 
 
 def derive(raw: Path) -> dict[str, str]:
@@ -54,8 +62,19 @@ def derive(raw: Path) -> dict[str, str]:
     conversation = read_trace(raw / "azure_conv_2023.csv")
     pooled = pool_traces([code, conversation])
     traces = {"code": code, "conversation": conversation, "pooled": pooled}
+    summarisation = summarisation_lengths(raw / "arxiv_summarization_lengths.csv")
     tables = {
         "iteration_time_medians": medians,
+        "decode_time_medians": decode_time_medians(raw / "splitwise_perf_model.csv"),
+        "request_lengths": pd.concat(
+            [
+                joint_lengths(lengths).assign(source=source)
+                for source, lengths in (
+                    ("azure-conversation", conversation),
+                    ("arxiv-summarisation", summarisation),
+                )
+            ]
+        )[["source", "band", "level", "prompt_tokens", "output_tokens"]],
         "azure_token_quantiles": _per_trace({k: token_quantiles(t) for k, t in traces.items()}),
         "azure_arrivals": _per_trace(
             {k: pd.DataFrame([asdict(arrival_statistics(t))]).round(6) for k, t in traces.items()}
@@ -77,13 +96,7 @@ def iteration_time_medians(path: Path) -> pd.DataFrame:
     that only the batch varies. Two sets of rows are dropped as not measured or broken: hardware
     with a power cap (a scaled copy) and tensor-parallel width 2 at batch 64.
     """
-    try:
-        raw = pd.read_csv(path)
-    except OSError as error:
-        raise InvalidInput("raw file", str(path), f"a readable CSV ({error.strerror})") from error
-    scaled_copy = raw["hardware"].str.endswith("-pcap")
-    broken = (raw["tensor_parallel"] == 2) & (raw["batch_size"] == 64)
-    raw = raw[~scaled_copy & ~broken]
+    raw = _splitwise_measurements(path)
     solo = raw[(raw["prompt_size"] == 512) & (raw["token_size"] == 128)]
     return pd.concat(
         [
@@ -91,6 +104,58 @@ def iteration_time_medians(path: Path) -> pd.DataFrame:
             _medians(solo, "solo", solo["batch_size"], "token_time"),
         ]
     ).sort_values(["model", "hardware", "tensor_parallel", "kind"], kind="stable")
+
+
+def decode_time_medians(path: Path) -> pd.DataFrame:
+    """Median time of a decode step by model, hardware, width, prompt length and batch.
+
+    Only the runs of 128 output tokens: a request then holds its prompt and 64 tokens on average.
+    Rows are dropped as in `iteration_time_medians`.
+    """
+    raw = _splitwise_measurements(path)
+    rows = raw[raw["token_size"] == 128].rename(
+        columns={"prompt_size": "prompt_tokens", "batch_size": "batch"}
+    )
+    keys = ["model", "hardware", "tensor_parallel", "prompt_tokens", "batch"]
+    table = rows.groupby(keys)["token_time"].agg(["median", "count"]).reset_index()
+    table["median_seconds"] = (table.pop("median") / 1000).round(7)
+    return table[[*keys, "median_seconds", "count"]]
+
+
+def summarisation_lengths(path: Path) -> pd.DataFrame:
+    """``prompt_tokens`` and ``output_tokens`` of the arXiv summarisation requests."""
+    names = {"num_prefill_tokens": "prompt_tokens", "num_decode_tokens": "output_tokens"}
+    return _raw_table(path).rename(columns=names)[list(names.values())].astype(int)
+
+
+def joint_lengths(lengths: pd.DataFrame) -> pd.DataFrame:
+    """Quantiles of prompt and output tokens in each band of prompt lengths.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``band`` (from 0, ascending prompts), ``level``, ``prompt_tokens`` and
+        ``output_tokens``, each an observed length.
+    """
+    columns = ["prompt_tokens", "output_tokens"]
+    # Equal prompts are told apart by their outputs, so that the bands do not depend on the
+    # order of the requests in the file.
+    ordered = lengths.sort_values(columns)[columns].to_numpy()
+    tables = []
+    for band, members in enumerate(np.array_split(ordered, BANDS)):
+        ranks = np.array(PERCENTS) * (len(members) - 1) // 100
+        prompts, outputs = np.sort(members, axis=0)[ranks].T
+        tables.append(
+            pd.DataFrame(
+                {
+                    "band": band,
+                    "level": np.array(PERCENTS) / 100,
+                    "prompt_tokens": prompts,
+                    "output_tokens": outputs,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def load(gpu: Gpu, classes: tuple[RequestClass, ...]) -> float:
@@ -138,6 +203,21 @@ def main(arguments: list[str]) -> int:
     for name, text in derive(Path(arguments[0])).items():
         write(instances if name.endswith(".toml") else here, name, text)
     return 0
+
+
+def _raw_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except OSError as error:
+        raise InvalidInput("raw file", str(path), f"a readable CSV ({error.strerror})") from error
+
+
+def _splitwise_measurements(path: Path) -> pd.DataFrame:
+    """The measurements without those that are scaled copies or broken."""
+    raw = _raw_table(path)
+    scaled_copy = raw["hardware"].str.endswith("-pcap")
+    broken = (raw["tensor_parallel"] == 2) & (raw["batch_size"] == 64)
+    return raw[~scaled_copy & ~broken]
 
 
 def _medians(rows: pd.DataFrame, kind: str, tokens: pd.Series, milliseconds: str) -> pd.DataFrame:
