@@ -14,6 +14,15 @@ from . import (
     iteration_time_law,
     revenue_upper_bound,
 )
+from .backlog import (
+    latency_gain,
+    lp_lower_bound,
+    np_hard,
+    output_length_errors,
+    sorted_f_bound,
+    svf_bound,
+    unbounded_ratio,
+)
 from .ledger import Ledger
 from .verdict import LEVELS, Findings, Level, Report, Verdict
 
@@ -23,6 +32,17 @@ CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
     "bundled-knapsack": bundled_knapsack.check,
     "revenue-upper-bound": revenue_upper_bound.check,
     "bundled-optimality": bundled_optimality.check,
+    "backlog-np-hard": np_hard.check,
+    "fcfs-unbounded": unbounded_ratio.check_first_come,
+    "shortest-first-unbounded": unbounded_ratio.check_shortest_output,
+    "shortest-total-unbounded": unbounded_ratio.check_shortest_total,
+    "sorted-f-48": sorted_f_bound.check_published,
+    "sorted-f-small-requests": sorted_f_bound.check_small_requests,
+    "sorted-f-approximate-batches": sorted_f_bound.check_approximate,
+    "svf-bound": svf_bound.check,
+    "lp-lower-bound": lp_lower_bound.check,
+    "backlog-latency-gain": latency_gain.check,
+    "output-length-errors": output_length_errors.check,
 }
 """The check of every registered claim."""
 

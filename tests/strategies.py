@@ -1,4 +1,4 @@
-"""Hypothesis strategies for serving networks and for backlogs.
+"""Hypothesis strategies for serving networks; those for backlogs are public.
 
 All numbers are short decimals, so that fractions stay small and exact tests fast. `pythonpath` in
 pyproject.toml makes this module importable from every test.
@@ -11,8 +11,10 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
+from kurtz.proofs_checks.testing import backlogs, requests
 from kurtz.theory import Gpu, IterationTime, Prices, RequestClass, ServingNetwork
-from kurtz.theory.backlog import Backlog, Request
+
+__all__ = ["backlogs", "decimals", "gpus", "networks", "requests"]
 
 
 def decimals(lowest: int, highest: int, per_unit: int) -> st.SearchStrategy[float]:
@@ -74,18 +76,3 @@ def networks(
     return ServingNetwork(draw(gpus(meets_condition)), prices, request_classes)
 
 
-@st.composite
-def requests(draw: st.DrawFn, memory: int = 12) -> Request:
-    """A request that fits ``memory`` alone; both lengths range over all that is allowed."""
-    output = draw(st.integers(1, memory))
-    return Request(draw(st.integers(0, memory - output)), output)
-
-
-@st.composite
-def backlogs(
-    draw: st.DrawFn, max_requests: int = 6, max_memory: int = 12, min_requests: int = 1
-) -> Backlog:
-    """A backlog of ``min_requests`` to ``max_requests`` requests, repetitions included."""
-    memory = draw(st.integers(1, max_memory))
-    drawn = st.lists(requests(memory), min_size=min_requests, max_size=max_requests)
-    return Backlog(tuple(draw(drawn)), memory)
