@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from numbers import Real
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ..fluid.backlog import optimum
 from ..theory.backlog import Backlog, Request, Schedule, total_latency
-from ..theory.errors import require_integer
+from ..theory.errors import InvalidInput, require_integer
 
 Bound = int | float | Fraction | Callable[[Backlog], int | float | Fraction]
 """A number, or a function of the backlog."""
@@ -62,27 +63,48 @@ def assert_ratio(
         Sizes of the backlogs; the optimum takes well under a second up to 12 and 60.
     examples
         How many backlogs to try.
+
+    Raises
+    ------
+    AssertionError
+        The rule exceeds the bound; or `InvalidSchedule`, whatever the bound, if it breaks memory.
+    InvalidInput
+        A size that is no positive integer, or a bound that is no number.
     """
     require_integer("examples", examples, "backlogs", at_least=1)
+    require_integer("max_requests", max_requests, "requests", at_least=1)
+    require_integer("max_memory", max_memory, "tokens", at_least=1)
+    if not callable(bound):
+        _require_bound(bound)
 
     @settings(
         max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
+        report_multiple_bugs=False,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     @given(backlogs(max_requests=max_requests, max_memory=max_memory))
     def within_bound(backlog: Backlog) -> None:
         latency = total_latency(backlog, rule(backlog))
-        best = optimum(backlog).latency
+        best = optimum(backlog)
+        if not best.is_optimal:
+            raise KeyboardInterrupt  # which is all that stops a search without a limit
         allowed = bound(backlog) if callable(bound) else bound
-        if latency > allowed * best:
+        _require_bound(allowed)
+        if latency > allowed * best.latency:
             pairs = [(r.prompt_tokens, r.output_tokens) for r in backlog.requests]
             raise AssertionError(
-                f"latency {latency} > {allowed} * optimum {best} on "
+                f"latency {latency} > {allowed} * optimum {best.latency} on "
                 f"Backlog.of({pairs}, memory={backlog.memory})"
             )
 
     within_bound()
+
+
+def _require_bound(bound: object) -> None:
+    """No latency is above NaN: such a bound could not fail."""
+    if isinstance(bound, bool) or not isinstance(bound, Real) or bound != bound:
+        raise InvalidInput("bound", bound, "a number or a function that returns one")

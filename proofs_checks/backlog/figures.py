@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...theory.backlog import Backlog, Schedule, completions, total_latency
+from ...theory.errors import InvalidInput
 
 MOST_REQUESTS = 400
 """More bands than this cannot be told apart."""
@@ -28,38 +29,36 @@ def draw_schedule(
     """
     ends = completions(backlog, schedule)
     if len(backlog) > MOST_REQUESTS:
-        raise ValueError(f"{len(backlog)} bands cannot be told apart; at most {MOST_REQUESTS}")
+        allowed = f"at most {MOST_REQUESTS} bands, which can be told apart"
+        raise InvalidInput("requests", len(backlog), allowed)
+    if groups is not None and len(groups) != len(backlog):
+        raise InvalidInput("groups", len(groups), f"{len(backlog)} labels, one per request")
     last = max(ends)
     lower = np.zeros(last)
-    steps = np.arange(last)
     labels = list(groups) if groups is not None else [str(i) for i in range(len(backlog))]
     palette = _palette(labels)
     named: set[str] = set()
     for i in sorted(range(len(backlog)), key=lambda i: (schedule.starts[i], -ends[i])):
         start, end = schedule.starts[i], ends[i]
         held = np.zeros(last)
-        held[start:end] = backlog.requests[i].prompt_tokens + np.arange(1, end - start + 1)
         window = slice(start, end)
+        held[window] = backlog.requests[i].prompt_tokens + np.arange(1, end - start + 1)
         label = labels[i] if groups is not None and labels[i] not in named else None
         named.add(labels[i])
-        axes.bar(
-            steps[window],
-            held[window],
-            width=1.0,
-            bottom=lower[window],
-            align="edge",
-            color=palette[labels[i]],
-            edgecolor="none",
+        edges = np.arange(start, end + 1)
+        upper = (lower + held)[window]
+        # One patch for all steps of a request; its white edge tells bands of a colour apart.
+        axes.stairs(
+            upper,
+            edges,
+            baseline=lower[window],
+            fill=True,
+            facecolor=palette[labels[i]],
+            edgecolor="white",
+            linewidth=0.5,
             label=label,
         )
-        axes.stairs(
-            (lower + held)[window],
-            np.arange(start, end + 1),
-            baseline=lower[window],
-            color="white",
-            linewidth=0.5,
-        )
-        lower += held
+        lower = lower + held  # a new array: the patch keeps its baseline
     axes.axhline(backlog.memory, color="0.2", linewidth=1, linestyle="--")
     axes.set(xlim=(0, last), ylim=(0, backlog.memory * 1.04), xlabel="step", ylabel="tokens held")
 
@@ -68,6 +67,8 @@ def schedule_figure(
     backlog: Backlog, schedules: Mapping[str, Schedule], groups: Sequence[str] | None = None
 ) -> Figure:
     """Schedules of one backlog above one another on a common time axis, with their latencies."""
+    if not schedules:
+        raise InvalidInput("schedules", {}, "at least one schedule")
     figure = Figure(figsize=(8, 1.9 * len(schedules) + 0.5), layout="constrained")
     rows = figure.subplots(len(schedules), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, schedule) in zip(rows, schedules.items(), strict=True):

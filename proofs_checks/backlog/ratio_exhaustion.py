@@ -27,7 +27,7 @@ from .ratio_records import HUNTED_RULES
 _IN_ANY_ORDER = {2: 12, 3: 10, 4: 8, 5: 6, 6: 5}
 
 MOST_MEMORY: dict[str, dict[int, int]] = {
-    **{rule: _IN_ANY_ORDER for rule in HUNTED_RULES},
+    **dict.fromkeys(HUNTED_RULES, _IN_ANY_ORDER),
     "fcfs": {2: 12, 3: 10, 4: 7, 5: 5},
 }
 """Memory up to which all backlogs of so many requests are looked at, by rule."""
@@ -143,9 +143,7 @@ def small_backlogs(pairs: Integers, memories: Integers) -> SmallBacklogs:
 def _all_in_chunks(requests: int, memory: int) -> Iterator[SmallBacklogs]:
     """`SmallBacklogs.all_of` in the same order, some at a time."""
     kinds = [
-        (prompt, output)
-        for output in range(1, memory + 1)
-        for prompt in range(memory - output + 1)
+        (prompt, output) for output in range(1, memory + 1) for prompt in range(memory - output + 1)
     ]
     lengths = np.array(kinds, dtype=np.int64)
     listed = combinations_with_replacement(range(len(kinds)), requests)

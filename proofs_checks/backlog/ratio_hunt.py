@@ -23,8 +23,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-from ...fluid.backlog import schedule
-from ...theory.backlog import Backlog, total_latency
+from ...theory.backlog import Backlog
 from ...theory.backlog.blocking_family import BlockingFamily
 from ...theory.errors import InvalidInput
 from ..ledger import write_whole
@@ -39,7 +38,7 @@ from .ratio_records import (
     Record,
     file_text,
     largest,
-    records,
+    parse,
 )
 
 Progress = Callable[[str], None]
@@ -128,7 +127,7 @@ def hunt(stages: Sequence[str], path: Path, progress: Progress) -> None:
     for stage in stages:
         if stage not in STAGES:
             raise InvalidInput("stage", stage, f"one of {', '.join(STAGES)}")
-    known = list(records()) if path.exists() else []
+    known = list(parse(path.read_text(encoding="utf-8"))) if path.exists() else []
     for stage in stages:
         known = [record for record in known if not record.found_by.startswith(stage)]
         for record in STAGES[stage](tuple(known), progress):
