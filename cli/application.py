@@ -8,6 +8,7 @@ error). Bad input gives one line and exit status 2; a verification that does not
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +17,9 @@ import typer
 
 from ..theory import InfeasibleError, InvalidInput
 from . import output
+from .interruption import interruption_between_slices
 from .numbers import integer, real
-from .progress import progress_bar, verification_progress
+from .progress import progress_bar, scheduling_progress, verification_progress
 
 app = typer.Typer(
     help="Check theorems about LLM inference scheduling by machine.",
@@ -200,3 +202,60 @@ def workload(
     requests = read_trace(trace)
     found = request_classes(requests, classes, gpus=gpus, patience_rate=patience_rate, seed=seed)
     output.print_workload(found, arrival_statistics(requests), json=json)
+
+
+def _list_rules(asked: bool) -> None:
+    if asked:
+        from ..fluid.backlog.rules import RULES
+
+        output.print_rules(RULES.values())
+        raise typer.Exit
+
+
+@app.command()
+def schedule(
+    requests: Annotated[
+        Path,
+        typer.Argument(metavar="REQUESTS.csv", help="Columns prompt_tokens, output_tokens."),
+    ],
+    memory: Annotated[
+        int, typer.Option(parser=integer("--memory"), metavar="N", help="KV budget, tokens.")
+    ],
+    rule: Annotated[str, typer.Option(metavar="RULE", help="Name of the rule.")] = "sorted-f",
+    node_limit: Annotated[
+        int | None,
+        typer.Option(
+            parser=integer("--node-limit"),
+            metavar="N",
+            help="Stop the search for the optimum after N nodes.",
+        ),
+    ] = None,
+    _rules: Annotated[
+        bool,
+        typer.Option(
+            "--list-rules", callback=_list_rules, is_eager=True, help="Print the rules by name."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Schedule a backlog by a rule, and bound from below what any schedule can reach.
+
+    Ctrl-C stops the search of the rule "optimal": the best schedule so far and the proved interval
+    are printed.
+    """
+    from ..fluid.backlog.bounded_schedule import EXACT_RULE, require_rule, schedule_with_bound
+    from ..theory.backlog import read_backlog
+
+    require_rule(rule, node_limit)
+    backlog = read_backlog(requests, memory)
+    interruption = interruption_between_slices() if rule == EXACT_RULE else nullcontext(int)
+    with scheduling_progress() as (doing, searched), interruption as stop_if_asked:
+
+        def progress(nodes: int, lower: int, latency: int) -> None:
+            searched(nodes, lower, latency)
+            stop_if_asked()
+
+        found = schedule_with_bound(
+            backlog, rule, node_limit=node_limit, doing=doing, searched=progress
+        )
+    output.print_schedule(found, json=json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,14 @@ from ..theory.steady_state import OCCUPANCIES
 
 if TYPE_CHECKING:  # importing these at run time would make every verb wait for the solvers
     from ..fluid import Plan
+    from ..fluid.backlog.bounded_schedule import BoundedSchedule
+    from ..fluid.backlog.rules import RuleEntry
     from ..proofs_checks import Evidence, Ledger
     from ..stochastic import ArrivalStatistics, Estimate, Interval
+
+_MOST_ROWS = 24
+_ROWS_AT_EITHER_END = 10
+"""A longer schedule is printed without its middle."""
 
 _COLOURS = {"holds": "green", "refuted": "red", "inconclusive": "yellow"}
 
@@ -35,6 +42,7 @@ def print_claims(claims: Sequence[Claim], *, json: bool) -> None:
         print_json({"claims": [dataclasses.asdict(claim) for claim in claims]})
         return
     table = _table("claim", "relation", "statement", "source", "control")
+    table.columns[0].no_wrap = True  # what the user types must not be broken
     for claim in claims:
         table.add_row(claim.claim_id, claim.relation, claim.statement, claim.source, claim.control)
     _console().print(table)
@@ -197,6 +205,79 @@ def print_workload(
         f"arrivals {arrivals.interarrival_scv:.3g} (Poisson: 1)"
     )
     print(classes_to_toml(found), end="")
+
+
+def print_rules(rules: Iterable[RuleEntry]) -> None:
+    """Every scheduling rule with its description."""
+    table = _table("rule", "description")
+    for rule in rules:
+        table.add_row(rule.name, rule.description)
+    _console().print(table)
+
+
+def print_schedule(found: BoundedSchedule, *, json: bool) -> None:
+    """Starts and completions in the order of the file, total latency, lower bound and ratio."""
+    if json:
+        print_json(_schedule_fields(found))
+        return
+    console = _console()
+    table = _table("request", "prompt tokens", "output tokens", "start", "completion")
+    for column in table.columns:
+        column.justify = "right"
+    count = len(found.backlog)
+    left_out = range(0)
+    if count > _MOST_ROWS:
+        left_out = range(_ROWS_AT_EITHER_END, count - _ROWS_AT_EITHER_END)
+    for i, request in enumerate(found.backlog.requests):
+        if i in left_out:
+            if i == left_out.start:
+                table.add_row(*["⋮"] * len(table.columns))
+            continue
+        numbers = (request.prompt_tokens, request.output_tokens)
+        ends = (found.schedule.starts[i], found.completions[i])
+        table.add_row(*(f"{number:,}" for number in (i + 1, *numbers, *ends)))
+    console.print(table)
+    if left_out:
+        console.print(f"{len(left_out):,} rows left out; --json prints all", highlight=False)
+    console.print(
+        f"{found.rule_name}, {count:,} request{'s' if count > 1 else ''}, "
+        f"memory {found.backlog.memory:,} tokens: "
+        f"total latency {found.total_latency:,} steps, "
+        f"mean {found.total_latency / count:,.2f}",
+        highlight=False,
+    )
+    # Rounded up, so that it stays an upper bound.
+    ratio = math.ceil(found.ratio * 10**4) / 10**4
+    certified = f"at most {ratio:.4f} times the optimum"
+    if found.is_optimal:
+        certified = "optimal"
+    console.print(
+        f"lower bound {found.lower_bound:,} ({found.method}): the latency is {certified}",
+        highlight=False,
+    )
+    if found.nodes is not None:
+        ended = "" if found.is_optimal else "stopped before it proved an optimum; "
+        console.print(
+            f"search: {ended}{found.nodes:,} node{'s' if found.nodes != 1 else ''}", highlight=False
+        )
+
+
+def _schedule_fields(found: BoundedSchedule) -> dict[str, Any]:
+    fields = {
+        "rule": found.rule_name,
+        "memory": found.backlog.memory,
+        "requests": len(found.backlog),
+        "starts": list(found.schedule.starts),
+        "completions": list(found.completions),
+        "total_latency": found.total_latency,
+        "lower_bound": found.lower_bound,
+        "lower_bound_method": found.method,
+        "ratio": float(found.ratio),
+        "ratio_exact": str(found.ratio),
+    }
+    if found.nodes is not None:
+        fields |= {"nodes": found.nodes, "optimal": found.is_optimal}
+    return fields
 
 
 def _evidence_row(name: str, piece: Evidence) -> tuple[str, ...]:

@@ -28,6 +28,26 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def scheduling_progress() -> Iterator[
+    tuple[Callable[[str], None], Callable[[int, int, int], None]]
+]:
+    """A live line; yields (doing, searched) for `kurtz.fluid.backlog.schedule_with_bound`."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_errors, transient=True, disable=_quiet) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def doing(what: str) -> None:
+            # Compiled code may keep the spinner from turning: show the text before it starts.
+            progress.update(task, description=what, refresh=True)
+
+        def searched(nodes: int, lower_bound: int, latency: int) -> None:
+            interval = f"\\[{lower_bound:,}, {latency:,}]"
+            doing(f"{nodes:,} nodes, optimum in {interval}; Ctrl-C ends the search")
+
+        yield doing, searched
+
+
+@contextmanager
 def verification_progress() -> Iterator[
     tuple[Callable[[str, str], None], Callable[[Verdict], None]]
 ]:

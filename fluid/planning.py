@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import cvxpy
 import numpy as np
 from numpy.typing import NDArray
 
@@ -141,6 +140,8 @@ def _solve_with_highs(form: StandardForm) -> tuple[NDArray[np.float64], float] |
     """HiGHS's point and value, None if it has none: the exact solver then decides alone."""
     rows, bounds = np.array(form.rows, dtype=float), np.array(form.bounds, dtype=float)
     equality = np.array(form.equalities)
+    import cvxpy  # takes seconds to load
+
     x = cvxpy.Variable(len(form.variables), nonneg=True)
     problem = cvxpy.Problem(
         cvxpy.Maximize(np.array(form.objective, dtype=float) @ x),

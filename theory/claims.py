@@ -113,8 +113,8 @@ CLAIMS: tuple[Claim, ...] = (
         "a given total latency.",
         source=f"{_BACKLOGS} (statement); the reduction is derived",
         relation=Relation.EQUAL,
-        hypotheses=("all outputs 1", "B/4 < a_i < B/2"),
-        control="the memory off by one token",
+        hypotheses=("all outputs 1", "B/4 < a_i < B/2", "the numbers add up to m B"),
+        control="a memory one token larger, or smaller, than B",
     ),
     Claim(
         claim_id="fcfs-unbounded",
@@ -122,8 +122,8 @@ CLAIMS: tuple[Claim, ...] = (
         "least about sqrt(M)/2, and M/3 where a blocked request holds up the rest.",
         source=f"{_BACKLOGS}, abstract; the families are derived",
         relation=Relation.UNBOUNDED,
-        hypotheses=("all requests present at time 0",),
-        control="the families with equal prompts",
+        hypotheses=("all requests present at time 0", "M >= 3"),
+        control="the families with equal prompts; blocked heads skipped",
     ),
     Claim(
         claim_id="shortest-first-unbounded",
@@ -131,7 +131,7 @@ CLAIMS: tuple[Claim, ...] = (
         "about 2 sqrt(M)/7.",
         source=f"{_BACKLOGS}, abstract; the family is derived",
         relation=Relation.UNBOUNDED,
-        hypotheses=("all requests present at time 0",),
+        hypotheses=("all requests present at time 0", "M >= 4"),
         control="the family with equal prompts",
     ),
     Claim(
@@ -140,7 +140,7 @@ CLAIMS: tuple[Claim, ...] = (
         "optimum: at least about sqrt(M/2).",
         source=f"{_BACKLOGS} v4, abstract; the family is derived",
         relation=Relation.UNBOUNDED,
-        hypotheses=("all requests present at time 0",),
+        hypotheses=("all requests present at time 0", "M >= 8"),
         control="the family with equal prompts",
     ),
     Claim(

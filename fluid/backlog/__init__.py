@@ -1,6 +1,7 @@
 """What is computed about backlogs: fast rules, exact optima, certified lower bounds."""
 
 from .batch_selection import select_batch, sorted_f_batches_fast
+from .bounded_schedule import BoundedSchedule, schedule_with_bound
 from .enumeration import SmallBacklogs
 from .linear_program import LowerBound, lower_bound, solve_time_indexed_program, sorted_lp_order
 from .listing import fast_list_schedule
@@ -11,6 +12,7 @@ from .rules import RULES, Rule, RuleEntry, schedule
 
 __all__ = [
     "RULES",
+    "BoundedSchedule",
     "LowerBound",
     "Optimum",
     "PricedBound",
@@ -23,6 +25,7 @@ __all__ = [
     "optimum",
     "priced_bound",
     "schedule",
+    "schedule_with_bound",
     "select_batch",
     "solve_time_indexed_program",
     "sorted_f_batches_fast",

@@ -31,6 +31,10 @@ LARGEST_TOTAL = 2**62
 """Requests times squared memory; sums of volumes then stay within 64 bits."""
 
 
+LARGEST_START = 2**40
+"""Steps; sums over all requests that 64 bits can number then stay within 64 bits."""
+
+
 class InvalidSchedule(ValueError):
     """A schedule that is not one of the backlog, or breaks its memory budget."""
 
@@ -147,28 +151,29 @@ def memory_by_step(backlog: Backlog, schedule: Schedule) -> Integers:
     Request i adds :math:`(s_i - p_i) + t` in the steps :math:`p_i < t \le p_i + o_i`, so the sum
     over the active requests is one constant and one slope per step.
     """
-    starts = np.array(schedule.starts, dtype=np.int64)
-    if starts.shape != (len(backlog),):
-        raise InvalidSchedule(f"{starts.size} starts for a backlog of {len(backlog)} requests")
-    ends = starts + backlog.outputs
-    constant = np.zeros(int(ends.max()) + 2, dtype=np.int64)
-    slope = np.zeros_like(constant)
-    for change, sign in ((starts + 1, 1), (ends + 1, -1)):
-        np.add.at(constant, change, sign * (backlog.prompts - starts))
-        np.add.at(slope, change, sign)
-    steps = np.arange(len(constant), dtype=np.int64)
-    memory: Integers = np.cumsum(constant) + steps * np.cumsum(slope)
-    return memory[1:-1]
+    constant, slope, changes = _changes(backlog, schedule)
+    steps = np.arange(1, changes[-1], dtype=np.int64)
+    stretch = np.searchsorted(changes, steps, side="right") - 1
+    return np.where(stretch >= 0, constant[stretch] + slope[stretch] * steps, 0)
 
 
 def require_feasible(backlog: Backlog, schedule: Schedule) -> None:
-    """Raise `InvalidSchedule` naming the first step in which the memory exceeds the budget."""
-    memory = memory_by_step(backlog, schedule)
-    over = np.flatnonzero(memory > backlog.memory)
+    """Raise `InvalidSchedule` naming the first step in which the memory exceeds the budget.
+
+    Between two steps in which a request starts or completes the memory grows by a token per step
+    and active request, so that it is largest at the end of each such stretch; only in the first
+    stretch that ends above the budget is the step looked for.
+    """
+    constant, slope, changes = _changes(backlog, schedule)
+    at_end = constant + slope * (np.append(changes[1:], changes[-1]) - 1)
+    over = np.flatnonzero(at_end > backlog.memory)
     if over.size:
+        first = over[0]
+        room = backlog.memory - constant[first]
+        step = max(int(changes[first]), int(room // slope[first]) + 1)
+        held = int(constant[first] + slope[first] * step)
         raise InvalidSchedule(
-            f"step {over[0] + 1} holds {memory[over[0]]} tokens, more than the memory of "
-            f"{backlog.memory}"
+            f"step {step} holds {held} tokens, more than the memory of {backlog.memory}"
         )
 
 
@@ -188,6 +193,30 @@ def total_latency(backlog: Backlog, schedule: Schedule) -> int:
     3
     """
     return sum(completions(backlog, schedule))
+
+
+def _changes(backlog: Backlog, schedule: Schedule) -> tuple[Integers, Integers, Integers]:
+    """Where the active requests change, and constant and slope of the memory from there on.
+
+    Three arrays of one length: constant, slope, and the first step of each stretch, ascending;
+    the last stretch, after the last completion, holds nothing.
+    """
+    if len(schedule.starts) != len(backlog):
+        raise InvalidSchedule(
+            f"{len(schedule.starts)} starts for a backlog of {len(backlog)} requests"
+        )
+    latest = max(schedule.starts)
+    if latest > LARGEST_START:
+        raise InvalidSchedule(f"a start at step {latest}, later than {LARGEST_START}")
+    starts = np.array(schedule.starts, dtype=np.int64)
+    steps = np.concatenate((starts, starts + backlog.outputs)) + 1
+    changes, place = np.unique(steps, return_inverse=True)
+    constant = np.zeros(len(changes), dtype=np.int64)
+    slope = np.zeros(len(changes), dtype=np.int64)
+    offsets = backlog.prompts - starts
+    np.add.at(constant, place, np.concatenate((offsets, -offsets)))
+    np.add.at(slope, place, np.repeat([1, -1], len(backlog)))
+    return np.cumsum(constant), np.cumsum(slope), changes
 
 
 def _frozen(values: Sequence[int] | Integers) -> Integers:
