@@ -48,7 +48,7 @@ wheel: $(INSTALLED)  ## build the wheel into dist/ and try it in an empty enviro
 bench: $(INSTALLED)  ## measure speed against peers and a C kernel
 	set -e; for bench in benchmarks/bench_*.py; do $(BIN)/python $$bench; done
 
-readme: $(INSTALLED)  ## renew README's ledger excerpt and figure
+readme: $(INSTALLED)  ## renew README's ledger excerpt and figures
 	$(BIN)/python book/readme.py
 
 # No addresses, no paths: the lock reads the same wherever it was made.
