@@ -20,9 +20,10 @@ in the order of their numbers. What the search leaves out:
    in B, and let A's *cost*, the completions of its started requests plus t per waiting request, be
    at most B's. Whatever completes B completes A, t - t' steps later, for no more. B is cut off.
 4. *Bounds.* A node is cut off if a lower bound on all that completes it reaches the incumbent's
-   latency. The bounds come from prices on the memory of each step (module
-   `optimum_prices_kernel`): those of the root, at every node; prices improved for the node, where
-   that has paid off. Prices are found in floating point, their bounds computed in integers.
+   latency. Module `optimum_prices_kernel` has the bounds: at every node, from the root's prices on
+   the memory of each step, and (up to 14 requests) from the least gaps between completions; where
+   that has paid off, from prices improved for the node. Prices are found in floating point, their
+   bounds computed in integers.
 
 *Why the incumbent is optimal in the end.* Suppose some schedule were better, and take an optimal
 one. Its path from the root is not cut off by 1, 2 or 4, which spare optimal schedules. If 3 cuts it

@@ -14,15 +14,16 @@ from numba import njit
 
 
 @njit(cache=True)
-def first_fit(free, prompt, output, earliest):
+def first_fit(free, prompt, output, earliest, unsure):
     """Least start >= ``earliest`` at which the request fits into ``free`` memory per step.
 
     A step that holds too little, ``free[step] < prompt + step - start``, rules out every start
     before ``min(step, prompt + step - free[step])``: at that one the request either has not begun
-    to hold memory in the step or holds exactly what is free.
+    to hold memory in the step or holds exactly what is free. At ``earliest`` itself the request is
+    known to fit at ages above ``unsure``.
     """
     start = earliest
-    age = output
+    age = unsure
     while age > 0:
         step = start + age
         if free[step] < prompt + age:
@@ -46,7 +47,7 @@ def insertion(prompts, outputs, memory, order, free, starts):
     free[:] = memory
     latency = 0
     for i in order:
-        starts[i] = first_fit(free, prompts[i], outputs[i], 0)
+        starts[i] = first_fit(free, prompts[i], outputs[i], 0, outputs[i])
         hold(free, prompts[i], outputs[i], starts[i], -1)
         latency += starts[i] + outputs[i]
     return latency
@@ -81,7 +82,7 @@ def improve_order(prompts, outputs, memory, order, free, starts):
 
 
 @njit(cache=True)
-def incumbent(prompts, outputs, memory, starts):
+def incumbent(prompts, outputs, memory, starts, only_first_order):
     """Best insertion schedule found; fills ``starts`` and returns its total latency."""
     free = np.empty(outputs.sum() + 2 * outputs.max() + 2, dtype=np.int64)
     volumes = prompts * outputs + outputs * (outputs + 1) // 2
@@ -93,4 +94,6 @@ def incumbent(prompts, outputs, memory, starts):
         if best < 0 or latency < best:
             best = latency
             starts[:] = candidate
+        if only_first_order:
+            break
     return best

@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .optimum_incumbent_kernel import first_fit, hold, incumbent
+from .optimum_incumbent_kernel import first_fit, incumbent
 from .optimum_prices_kernel import (
     PriceWork,
     certified_bound,
+    cheapest_completions,
+    following_completions,
     improve_prices,
     price_scale_bits,
     price_work,
@@ -25,6 +27,9 @@ from .optimum_prices_kernel import (
 
 ROOT_ROUNDS = 8
 """Rounds of price improvement at the root, per request."""
+
+TINY = 5
+"""Requests up to which prices cost more time than they save: those of the root stay zero."""
 
 NODE_ROUNDS = 15
 TRIALS = 64
@@ -36,20 +41,39 @@ LONGEST_SCAN = 400
 """Remembered states that a node is compared with."""
 
 HEADS = 16381
-REMEMBERED_NUMBERS = 2**26
+REMEMBERED_NUMBERS = 2**25
 """Most free-memory figures kept; the operating system provides only what is used."""
 
-NODES, TIME, COST, RESERVE, WAITING, MASK, DEPTH, TRAIL, KNOWN, LATENCY, TRIED, CUT = range(12)
+(
+    NODES,
+    TIME,
+    COST,
+    RESERVE,
+    WAITING,
+    MASK,
+    DEPTH,
+    TRAIL,
+    KNOWN,
+    LATENCY,
+    TRIED,
+    CUT,
+    STARTED,
+    DELAYED_REQUEST,
+) = range(14)
 """Places in `Search.state`: counters, and what is known at the current node.
 
 TIME: steps up to it are final. COST: completions of the started requests, added up. RESERVE: free
 memory after TIME at the root's prices. WAITING, MASK: number and set of the waiting requests.
 KNOWN: remembered states. LATENCY: the incumbent's. TRIED, CUT: nodes at which prices were improved,
 and those among them that were cut off.
+STARTED, DELAYED_REQUEST: the branch that led to the current node; -1 for none.
 """
 
 CHOSEN, START, DELAYED, TRAIL_MARK, TIME_BEFORE, RESERVE_BEFORE, BOUND = range(7)
 """Columns of `Search.frames`, the path to the current node."""
+
+SET, SET_COST, ROOM, NEXT = range(4)
+"""Columns of `Search.remembered`; ROOM adds up the state's free memory over its steps."""
 
 FINISHED, RUNNING = 0, 1
 
@@ -65,11 +89,11 @@ class Search(NamedTuple):
     horizon: int
     bits: int
     starts: np.ndarray  # -1 while waiting
-    waiting: np.ndarray
     unsettled: np.ndarray  # could have started a step earlier but for a later step
     earliest: np.ndarray
     free: np.ndarray  # per step
     root_prices: np.ndarray  # integers over 2^bits, per step
+    following: np.ndarray  # [set, i]: least sum of the completions of the set, less that of i
     cheapest: np.ndarray  # [request, start]: least priced completion from that start on
     prices: np.ndarray  # floating-point hints, from one node to the next
     work: PriceWork
@@ -77,7 +101,7 @@ class Search(NamedTuple):
     frames: np.ndarray
     trail: np.ndarray  # (request, its earliest start before), to undo
     heads: np.ndarray  # newest remembered state per hash of the waiting set
-    remembered: np.ndarray  # (waiting set, cost, next)
+    remembered: np.ndarray  # (waiting set, cost, room, next)
     profiles: np.ndarray  # free memory per step after the state's time
     state: np.ndarray
 
@@ -89,7 +113,7 @@ def new_search(prompts, outputs, memory, remembered_states):
     total_output = outputs.sum()
     longest = outputs.max()
     best_starts = np.empty(n, dtype=np.int64)
-    latency = incumbent(prompts, outputs, memory, best_starts)
+    latency = incumbent(prompts, outputs, memory, best_starts, n <= TINY)
     horizon = (best_starts + outputs).max()
     bits = price_scale_bits(n, memory, horizon)
     steps = total_output + 2 * longest + 2
@@ -112,7 +136,7 @@ def new_search(prompts, outputs, memory, remembered_states):
         0,
         horizon,
         latency - 0.99,
-        ROOT_ROUNDS * n,
+        ROOT_ROUNDS * n if n > TINY else 0,
         prices,
         work,
     )
@@ -120,7 +144,9 @@ def new_search(prompts, outputs, memory, remembered_states):
     root_prices = np.zeros(steps, dtype=np.int64)
     root_prices[1 : horizon + 1] = work.integer[1:]
     cheapest = cheapest_completions(prompts, outputs, horizon, bits, work)
-    state = np.zeros(12, dtype=np.int64)
+    state = np.zeros(14, dtype=np.int64)
+    state[STARTED] = -1
+    state[DELAYED_REQUEST] = -1
     state[WAITING] = n
     state[MASK] = (np.int64(1) << n) - 1
     state[LATENCY] = latency
@@ -136,11 +162,11 @@ def new_search(prompts, outputs, memory, remembered_states):
         horizon,
         bits,
         np.full(n, -1, dtype=np.int64),
-        waiting,
         np.zeros(n, dtype=np.bool_),
         earliest,
         free,
         root_prices,
+        following_completions(prompts, outputs, memory),
         cheapest,
         prices,
         work,
@@ -148,148 +174,140 @@ def new_search(prompts, outputs, memory, remembered_states):
         np.empty((path, 7), dtype=np.int64),
         np.empty((path, 2), dtype=np.int64),
         -np.ones(min(2 ** min(n, 30), HEADS), dtype=np.int64),
-        np.empty((remembered_states, 3), dtype=np.int64),
-        np.empty((remembered_states, longest), dtype=np.int32),
+        np.empty((remembered_states, 4), dtype=np.int64),
+        np.empty((remembered_states, longest), dtype=np.int64),
         state,
     )
 
 
 @njit(cache=True)
-def cheapest_completions(prompts, outputs, horizon, bits, work):
-    """Least priced completion of each request among its starts from p on, for p = 0 ... T."""
-    scale = np.int64(1) << bits
-    prefix, moment = work.integer_prefix, work.integer_moment
-    cheapest = np.empty((len(prompts), horizon + 1), dtype=np.int64)
-    for i in range(len(prompts)):
-        cheapest[i, horizon] = (horizon + outputs[i]) * scale
-        for start in range(horizon - 1, -1, -1):
-            end = min(start + outputs[i], horizon)
-            paid = (prompts[i] - start) * (prefix[end] - prefix[start])
-            paid += moment[end] - moment[start]
-            priced = (start + outputs[i]) * scale + paid
-            cheapest[i, start] = min(priced, cheapest[i, start + 1])
-    return cheapest
+def fit_waiting(
+    prompts, outputs, twins, starts, earliest, free, trail, noted, started, delayed, latest_end
+):
+    """Refit the waiting requests after ``started`` began, or ``delayed`` was put off.
 
-
-@njit(cache=True)
-def set_earliest(search, i, start):
-    """Raise a waiting request's earliest start, leaving a note on the trail."""
-    trail = search.state[TRAIL]
-    search.trail[trail, 0] = i
-    search.trail[trail, 1] = search.earliest[i]
-    search.state[TRAIL] += 1
-    search.earliest[i] = start
-
-
-@njit(cache=True)
-def next_candidate(search):
-    """Refit the waiting requests; the one that may start first, or -1 if one starts too late."""
+    Raised earliest starts leave a note on the trail, after the first ``noted``. Returns the request
+    that may start first, or -1 if one starts too late, and the length of the trail.
+    """
     chosen = -1
-    for i in range(len(search.prompts)):
-        if search.waiting[i]:
-            least = search.earliest[i]
-            twin = search.twins[i]
-            if twin >= 0 and search.waiting[twin]:
-                least = max(least, search.earliest[twin])
-            start = first_fit(search.free, search.prompts[i], search.outputs[i], least)
-            if start + search.outputs[i] > search.total_output:
-                return -1
-            if start > search.earliest[i]:
-                set_earliest(search, i, start)
-            if chosen < 0 or start < search.earliest[chosen]:
-                chosen = i
-    return chosen
+    first = 0
+    end = starts[started] + outputs[started] if started >= 0 else 0
+    for i in range(len(prompts)):
+        if starts[i] >= 0:
+            continue
+        output = outputs[i]
+        before = earliest[i]
+        least = before
+        # Steps beyond the end of the started request hold as much as when the request last fitted.
+        unsure = min(output, end - before)
+        if i == delayed:
+            least += 1
+            unsure = output
+        twin = twins[i]
+        if twin >= 0 and starts[twin] < 0 and earliest[twin] > least:
+            least = earliest[twin]
+            unsure = output
+        start = first_fit(free, prompts[i], output, least, unsure)
+        if start > before:
+            if start + output > latest_end:
+                return -1, noted
+            trail[noted, 0] = i
+            trail[noted, 1] = before
+            noted += 1
+            earliest[i] = start
+        if chosen < 0 or start < first:
+            chosen = i
+            first = start
+    return chosen, noted
 
 
 @njit(cache=True)
-def pass_time(search, time):
-    """Make the steps up to ``time`` final; False if no optimal schedule looks like that."""
-    state = search.state
-    before = state[TIME]
-    state[TIME] = time
-    for step in range(before + 1, time + 1):
-        state[RESERVE] -= search.free[step] * search.root_prices[step]
-        if search.free[step] == search.memory:
-            return False
-    for i in range(len(search.prompts)):
-        if search.unsettled[i]:
-            last = search.starts[i] + search.outputs[i] - 1
+def is_settled(outputs, starts, unsettled, free, before, time):
+    """False if the steps up to ``time`` show that a request can be moved one step earlier alone."""
+    for i in range(len(outputs)):
+        if unsettled[i]:
+            last = starts[i] + outputs[i] - 1
             if before < last <= time:
                 full = False
-                for step in range(search.starts[i] + 1, last + 1):
-                    full = full or search.free[step] == 0
+                for step in range(starts[i] + 1, last + 1):
+                    full = full or free[step] == 0
                 if not full:
                     return False
     return True
 
 
 @njit(cache=True)
-def is_dominated(search):
+def least_in_sequence(outputs, starts, earliest, following, mask, waiting):
+    """Least sum of the waiting requests' completions by `following_completions`."""
+    least = np.iinfo(np.int64).max
+    for i in range(len(outputs)):
+        if starts[i] < 0:
+            first = waiting * (earliest[i] + outputs[i])
+            least = min(least, first + following[mask ^ (np.int64(1) << i), i])
+    return least
+
+
+@njit(cache=True)
+def is_roomier(one, other):
+    """Whether ``one`` has at least as much free memory as ``other`` in every step."""
+    roomier = True
+    for k in range(len(one)):
+        if one[k] < other[k]:
+            roomier = False
+            break
+    return roomier
+
+
+@njit(cache=True)
+def is_dominated(state, heads, remembered, profiles, free, time):
     """Whether a remembered state is at least as good; if none is, remember this one."""
-    state = search.state
     mask = state[MASK]
-    time = state[TIME]
-    cost = state[COST] + state[WAITING] * time
-    remembered, profiles = search.remembered, search.profiles
-    head = mask % len(search.heads)
+    waiting = state[WAITING]
+    cost = state[COST] + waiting * time
+    head = mask % len(heads)
     length = profiles.shape[1]
+    profile = free[time + 1 : time + 1 + length]
+    room = profile.sum()
     before = np.int64(-1)
-    entry = search.heads[head]
+    entry = heads[head]
     for _ in range(LONGEST_SCAN):
         if entry < 0:
             break
-        if remembered[entry, 0] == mask and remembered[entry, 1] <= cost:
-            roomier = True
-            for k in range(length):
-                if profiles[entry, k] < search.free[time + 1 + k]:
-                    roomier = False
-                    break
-            if roomier:
+        following = remembered[entry, NEXT]
+        if remembered[entry, SET] == mask:
+            may_dominate = remembered[entry, SET_COST] <= cost and remembered[entry, ROOM] >= room
+            if may_dominate and is_roomier(profiles[entry], profile):
                 if before >= 0:  # to the front: it will dominate more
-                    remembered[before, 2] = remembered[entry, 2]
-                    remembered[entry, 2] = search.heads[head]
-                    search.heads[head] = entry
+                    remembered[before, NEXT] = following
+                    remembered[entry, NEXT] = heads[head]
+                    heads[head] = entry
                 return True
         before = entry
-        entry = remembered[entry, 2]
+        entry = following
     if state[KNOWN] == len(remembered):  # full: forget all, for the latest are the most useful
         state[KNOWN] = 0
-        search.heads[:] = -1
+        heads[:] = -1
     entry = state[KNOWN]
     state[KNOWN] += 1
-    remembered[entry, 0] = mask
-    remembered[entry, 1] = cost
-    remembered[entry, 2] = search.heads[head]
-    search.heads[head] = entry
-    for k in range(length):
-        profiles[entry, k] = search.free[time + 1 + k]
+    remembered[entry, SET] = mask
+    remembered[entry, SET_COST] = cost
+    remembered[entry, ROOM] = room
+    remembered[entry, NEXT] = heads[head]
+    heads[head] = entry
+    profiles[entry, :] = profile
     return False
 
 
 @njit(cache=True)
-def root_price_bound(search):
-    """Lower bound on the latency below the current node at the root's prices, rounded up."""
-    scale = np.int64(1) << search.bits
-    bound = search.state[COST] * scale - search.state[RESERVE]
-    for i in range(len(search.prompts)):
-        if search.waiting[i]:
-            start = search.earliest[i]
-            if start < search.horizon:
-                bound += search.cheapest[i, start]
-            else:
-                bound += (start + search.outputs[i]) * scale
-    return -(-bound // scale)
-
-
-@njit(cache=True)
 def improved_bound(search):
-    """The same at prices improved for the current node."""
+    """A lower bound on the latency below the current node at prices improved for it."""
     state = search.state
     scale = np.int64(1) << search.bits
+    waiting = search.starts < 0
     improve_prices(
         search.prompts,
         search.outputs,
-        search.waiting,
+        waiting,
         search.earliest,
         search.free,
         state[TIME],
@@ -304,7 +322,7 @@ def improved_bound(search):
     bound = certified_bound(
         search.prompts,
         search.outputs,
-        search.waiting,
+        waiting,
         search.earliest,
         search.free,
         state[TIME],
@@ -316,100 +334,132 @@ def improved_bound(search):
 
 
 @njit(cache=True)
-def visit(search):
-    """Look at the current node; the request to branch on and a bound, or -1 if it is cut off."""
-    state = search.state
-    state[NODES] += 1
-    if state[WAITING] == 0:
-        if state[COST] < state[LATENCY]:
-            state[LATENCY] = state[COST]
-            search.best_starts[:] = search.starts
-        return -1, state[COST]
-    chosen = next_candidate(search)
-    if chosen < 0:
-        return -1, 0
-    time = search.earliest[chosen]
-    is_new_time = time > state[TIME]
-    if is_new_time and not pass_time(search, time):
-        return -1, 0
-    bound = root_price_bound(search)
-    if bound >= state[LATENCY]:
-        return -1, bound
-    if is_new_time:
-        if is_dominated(search):
-            return -1, bound
-        promising = state[TRIED] < 2 * state[CUT] + TRIALS or state[NODES] % RETRY == 0
-        if promising and time < search.horizon:
-            state[TRIED] += 1
-            bound = max(bound, improved_bound(search))
-            if bound >= state[LATENCY]:
-                state[CUT] += 1
-                return -1, bound
-    return chosen, bound
-
-
-@njit(cache=True)
-def descend(search, chosen, bound):
-    """Go to the child that starts ``chosen`` at the node's time."""
-    state = search.state
-    start = search.earliest[chosen]
-    frame = search.frames[state[DEPTH]]
-    frame[CHOSEN] = chosen
-    frame[START] = start
-    frame[DELAYED] = 0
-    frame[TRAIL_MARK] = state[TRAIL]
-    frame[TIME_BEFORE] = state[TIME]
-    frame[RESERVE_BEFORE] = state[RESERVE]
-    frame[BOUND] = bound
-    state[DEPTH] += 1
-    prompt, output = search.prompts[chosen], search.outputs[chosen]
-    search.starts[chosen] = start
-    search.waiting[chosen] = False
-    search.unsettled[chosen] = start > 0 and search.free[start] > prompt
-    hold(search.free, prompt, output, start, -1)
-    for age in range(1, output + 1):
-        state[RESERVE] -= (prompt + age) * search.root_prices[start + age]
-    state[WAITING] -= 1
-    state[MASK] ^= np.int64(1) << chosen
-    state[COST] += start + output
-
-
-@njit(cache=True)
-def backtrack(search):
-    """Go to the next child that delays what its sibling started; False if there is none."""
-    state = search.state
-    while state[DEPTH] > 0 and search.frames[state[DEPTH] - 1, DELAYED] == 1:
-        state[DEPTH] -= 1
-    if state[DEPTH] == 0:
-        return False
-    frame = search.frames[state[DEPTH] - 1]
-    chosen, start = frame[CHOSEN], frame[START]
-    while state[TRAIL] > frame[TRAIL_MARK]:
-        state[TRAIL] -= 1
-        search.earliest[search.trail[state[TRAIL], 0]] = search.trail[state[TRAIL], 1]
-    state[TIME] = frame[TIME_BEFORE]
-    state[RESERVE] = frame[RESERVE_BEFORE]
-    hold(search.free, search.prompts[chosen], search.outputs[chosen], start, 1)
-    search.starts[chosen] = -1
-    search.waiting[chosen] = True
-    search.unsettled[chosen] = False
-    state[WAITING] += 1
-    state[MASK] ^= np.int64(1) << chosen
-    state[COST] -= start + search.outputs[chosen]
-    frame[DELAYED] = 1
-    set_earliest(search, chosen, start + 1)
-    return True
-
-
-@njit(cache=True)
 def continue_search(search, nodes):
     """Visit up to ``nodes`` further nodes; FINISHED or RUNNING."""
+    # Everything is unpacked once: a tuple of arrays is expensive to pass at every node.
+    prompts, outputs, twins, memory = search.prompts, search.outputs, search.twins, search.memory
+    starts, unsettled, earliest = search.starts, search.unsettled, search.earliest
+    free, root_prices, cheapest = search.free, search.root_prices, search.cheapest
+    frames, trail, state = search.frames, search.trail, search.state
+    heads, remembered, profiles = search.heads, search.remembered, search.profiles
+    following = search.following
+    horizon, total_output = search.horizon, search.total_output
+    n = len(prompts)
+    scale = np.int64(1) << search.bits
     for _ in range(nodes):
-        chosen, bound = visit(search)
+        state[NODES] += 1
+        # Visit the node: ``chosen`` stays negative if it is cut off.
+        chosen = -1
+        bound = state[COST]
+        if state[WAITING] == 0:
+            if bound < state[LATENCY]:
+                state[LATENCY] = bound
+                search.best_starts[:] = starts
+        else:
+            chosen, state[TRAIL] = fit_waiting(
+                prompts,
+                outputs,
+                twins,
+                starts,
+                earliest,
+                free,
+                trail,
+                state[TRAIL],
+                state[STARTED],
+                state[DELAYED_REQUEST],
+                total_output,
+            )
         if chosen >= 0:
-            descend(search, chosen, bound)
-        elif not backtrack(search):
-            return FINISHED
+            before = state[TIME]
+            time = earliest[chosen]
+            is_new_time = time > before
+            if is_new_time:
+                state[TIME] = time
+                for step in range(before + 1, time + 1):
+                    state[RESERVE] -= free[step] * root_prices[step]
+                    if free[step] == memory:
+                        chosen = -1
+                if chosen >= 0 and not is_settled(outputs, starts, unsettled, free, before, time):
+                    chosen = -1
+        if chosen >= 0:
+            priced = state[COST] * scale - state[RESERVE]
+            for i in range(n):
+                if starts[i] < 0:
+                    if earliest[i] < horizon:
+                        priced += cheapest[i, earliest[i]]
+                    else:
+                        priced += (earliest[i] + outputs[i]) * scale
+            bound = -(-priced // scale)
+            if len(following) > 0 and bound < state[LATENCY]:
+                following_bound = state[COST] + least_in_sequence(
+                    outputs, starts, earliest, following, state[MASK], state[WAITING]
+                )
+                bound = max(bound, following_bound)
+            if bound >= state[LATENCY]:
+                chosen = -1
+            elif is_new_time:
+                if is_dominated(state, heads, remembered, profiles, free, time):
+                    chosen = -1
+                else:
+                    promising = state[TRIED] < 2 * state[CUT] + TRIALS
+                    if (promising or state[NODES] % RETRY == 0) and time < horizon:
+                        state[TRIED] += 1
+                        bound = max(bound, improved_bound(search))
+                        if bound >= state[LATENCY]:
+                            state[CUT] += 1
+                            chosen = -1
+        if chosen >= 0:
+            # Descend to the child that starts the chosen request at the node's time.
+            start = earliest[chosen]
+            depth = state[DEPTH]
+            frames[depth, CHOSEN] = chosen
+            frames[depth, START] = start
+            frames[depth, DELAYED] = 0
+            frames[depth, TRAIL_MARK] = state[TRAIL]
+            frames[depth, TIME_BEFORE] = state[TIME]
+            frames[depth, RESERVE_BEFORE] = state[RESERVE]
+            frames[depth, BOUND] = bound
+            state[DEPTH] = depth + 1
+            prompt, output = prompts[chosen], outputs[chosen]
+            starts[chosen] = start
+            unsettled[chosen] = start > 0 and free[start] > prompt
+            reserve = state[RESERVE]
+            for age in range(1, output + 1):
+                free[start + age] -= prompt + age
+                reserve -= (prompt + age) * root_prices[start + age]
+            state[RESERVE] = reserve
+            state[WAITING] -= 1
+            state[MASK] ^= np.int64(1) << chosen
+            state[COST] += start + output
+            state[STARTED] = chosen
+            state[DELAYED_REQUEST] = -1
+        else:
+            # Backtrack to the next child that delays what its sibling started.
+            depth = state[DEPTH] - 1
+            while depth >= 0 and frames[depth, DELAYED] == 1:
+                depth -= 1
+            state[DEPTH] = depth + 1
+            if depth < 0:
+                return FINISHED
+            chosen, start = frames[depth, CHOSEN], frames[depth, START]
+            noted = state[TRAIL]
+            while noted > frames[depth, TRAIL_MARK]:
+                noted -= 1
+                earliest[trail[noted, 0]] = trail[noted, 1]
+            state[TRAIL] = noted
+            state[TIME] = frames[depth, TIME_BEFORE]
+            state[RESERVE] = frames[depth, RESERVE_BEFORE]
+            prompt, output = prompts[chosen], outputs[chosen]
+            for age in range(1, output + 1):
+                free[start + age] += prompt + age
+            starts[chosen] = -1
+            unsettled[chosen] = False
+            state[WAITING] += 1
+            state[MASK] ^= np.int64(1) << chosen
+            state[COST] -= start + output
+            frames[depth, DELAYED] = 1
+            state[STARTED] = -1
+            state[DELAYED_REQUEST] = chosen
     return RUNNING
 
 

@@ -1,4 +1,4 @@
-r"""Lower bounds from prices on the memory of each step, for the exact search.
+r"""Lower bounds for the exact search: from prices on memory, and from sequences of completions.
 
 Let some requests run or be done, and let the rest, the waiting set W, start at t or later, request
 i not before :math:`e_i \ge t`, with :math:`a(\tau)` tokens free in step :math:`\tau`. For every
@@ -14,6 +14,25 @@ horizon T, no start after T beats T, or :math:`e_i` if that is later. Prefix sum
 Good prices are found in floating point, by subgradient steps with momentum whose length is Polyak's
 for the incumbent. They are hints: the bound itself is computed anew from prices rounded to integers
 over ``scale``, a power of two, in 64-bit integers that cannot overflow by the choice of `scale`.
+
+*Sequences.* Prices see little of large requests, of which hardly two fit together. Let i complete
+no later than j, and let j start before :math:`c_i`. Both are active in step :math:`c_i`, where i
+holds its peak and j holds :math:`s_j + c_i - p_j`; so j has been active for at most
+:math:`M - (s_i + o_i) - s_j` steps by then. Hence, whether j starts before or not,
+
+.. math:: c_j \ge c_i + d_{ij}, \qquad
+          d_{ij} = \max(0,\, o_j - \max(0,\, M - s_i - o_i - s_j)).
+
+Let :math:`i_1 \dots i_m` be the waiting requests by completion. The first completes at
+:math:`e_{i_1} + o_{i_1}` or later, and the gap between the k-th and the next one counts for all
+m - k requests from the next one on:
+
+.. math:: \sum_{i \in W} c_i \ge m\,(e_{i_1} + o_{i_1}) +
+          \sum_{k=1}^{m-1} (m - k)\, d_{i_k i_{k+1}}.
+
+The least right side over all sequences is found with a table over sets, :math:`g(\emptyset, i) = 0`
+and :math:`g(S, i) = \min_{j \in S} |S|\, d_{ij} + g(S \setminus j, j)`: it is the least of
+:math:`m\,(e_i + o_i) + g(W \setminus i, i)` over the waiting i.
 """
 
 from __future__ import annotations
@@ -29,6 +48,9 @@ PATIENCE = 3
 
 SHORTEST = 0.02
 """Step length, as a part of Polyak's, below which the prices have settled."""
+
+MOST_SEQUENCED = 14
+"""Requests up to which there is a table over the sets of requests."""
 
 BITS = 60
 MOST_SCALE_BITS = 40
@@ -179,3 +201,50 @@ def improve_prices(
         for step in range(time + 1, horizon + 1):
             current[step] = max(0.0, current[step] + factor * direction[step])
     prices[time + 1 : horizon + 1] = best[time + 1 : horizon + 1]
+
+
+@njit(cache=True)
+def cheapest_completions(prompts, outputs, horizon, bits, work):
+    """Least priced completion of each request among its starts from p on, for p = 0 ... T."""
+    scale = np.int64(1) << bits
+    prefix, moment = work.integer_prefix, work.integer_moment
+    cheapest = np.empty((len(prompts), horizon + 1), dtype=np.int64)
+    for i in range(len(prompts)):
+        cheapest[i, horizon] = (horizon + outputs[i]) * scale
+        for start in range(horizon - 1, -1, -1):
+            end = min(start + outputs[i], horizon)
+            paid = (prompts[i] - start) * (prefix[end] - prefix[start])
+            paid += moment[end] - moment[start]
+            priced = (start + outputs[i]) * scale + paid
+            cheapest[i, start] = min(priced, cheapest[i, start + 1])
+    return cheapest
+
+
+@njit(cache=True)
+def following_completions(prompts, outputs, memory):
+    """[set, i]: the least by which the set's completions, if none is before i's, add up beyond it.
+
+    Empty for more than MOST_SEQUENCED requests.
+    """
+    n = len(prompts)
+    if n > MOST_SEQUENCED:
+        return np.zeros((0, n), dtype=np.int64)
+    gaps = np.empty((n, n), dtype=np.int64)
+    for i in range(n):
+        for j in range(n):
+            overlap = max(0, memory - prompts[i] - outputs[i] - prompts[j])
+            gaps[i, j] = max(0, outputs[j] - overlap)
+    least = np.zeros((1 << n, n), dtype=np.int64)
+    for waiting in range(1, 1 << n):
+        size = 0
+        for j in range(n):
+            size += (waiting >> j) & 1
+        least[waiting, :] = np.iinfo(np.int64).max
+        for j in range(n):
+            if (waiting >> j) & 1:
+                after = least[waiting ^ (1 << j), j]
+                for i in range(n):
+                    total = size * gaps[i, j] + after
+                    if total < least[waiting, i]:
+                        least[waiting, i] = total
+    return least

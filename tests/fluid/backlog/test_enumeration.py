@@ -80,9 +80,7 @@ def test_sorted_f_of_all_small_backlogs_is_its_readable_twin(
 @settings(deadline=None)
 @given(backlog=backlogs(max_requests=7, max_memory=16))
 def test_phase_one_is_its_readable_twin_in_any_numbering(backlog: Backlog, kind) -> None:
-    order = sorted_f_order(
-        backlog.prompts, backlog.outputs, backlog.memory, kind == "common-start"
-    )
+    order = sorted_f_order(backlog.prompts, backlog.outputs, backlog.memory, kind == "common-start")
     assert tuple(order.tolist()) == batch_order(backlog, sorted_f_batches(backlog, kind))
     assert only(backlog).sorted_f(kind).tolist() == [SortedF.of(backlog, kind).latency]
 
@@ -121,10 +119,10 @@ def test_sizes_are_positive_integers(requests, memory) -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="^kind = 'peaksum' is .*: expected one of peak-sum, c"):
+    with pytest.raises(ValueError, match=r"^kind = 'peaksum' is .*: expected one of peak-sum, c"):
         SmallBacklogs.all_of(1, 2).sorted_f("peaksum")  # type: ignore[arg-type]
 
 
 def test_subsets_are_listed_for_at_most_sixteen_requests() -> None:
-    with pytest.raises(ValueError, match="^requests = 17 is .*: expected at most 16"):
+    with pytest.raises(ValueError, match=r"^requests = 17 is .*: expected at most 16"):
         only(Backlog.of([(0, 1)] * 17, memory=1)).sorted_f("peak-sum")

@@ -47,9 +47,12 @@ def test_search_and_integer_program_agree(backlog):
     assert found.latency == program.latency
 
 
-@pytest.mark.parametrize(("peak", "seed"), [(10, 1), (12, 2), (15, 3)])
-def test_search_and_integer_program_agree_on_larger_backlogs(peak, seed):
-    backlog = crowd(8, peak, 30, seed)
+@pytest.mark.parametrize(
+    ("requests", "peak", "memory", "seed"),
+    [(8, 10, 30, 1), (8, 12, 30, 2), (8, 15, 30, 3), (6, 10, 10, 4), (16, 3, 10, 5)],
+)
+def test_search_and_integer_program_agree_on_larger_backlogs(requests, peak, memory, seed):
+    backlog = crowd(requests, peak, memory, seed)
     assert optimum(backlog).latency == integer_program_optimum(backlog).latency
 
 
@@ -62,7 +65,7 @@ def test_order_of_the_requests_does_not_matter(backlog, random):
 
 
 @fewer_examples
-@given(st.lists(backlogs(3, 9, 3), min_size=1, max_size=5))
+@given(st.lists(backlogs(max_requests=3, max_memory=9, min_requests=3), min_size=1, max_size=5))
 def test_batch_of_backlogs_gets_the_same_optima(batch):
     latencies = optimal_latencies(
         np.array([backlog.prompts for backlog in batch]),
@@ -73,7 +76,7 @@ def test_batch_of_backlogs_gets_the_same_optima(batch):
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 10, 100, 1000])
-@pytest.mark.parametrize(("peak", "seed"), [(20, 0), (20, 2), (60, 0)])
+@pytest.mark.parametrize(("peak", "seed"), [(20, 0), (60, 0)])
 def test_stopped_search_gives_an_interval_around_the_optimum(limit, peak, seed):
     backlog = crowd(10, peak, 60, seed)
     best = optimum(backlog)
