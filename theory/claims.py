@@ -171,8 +171,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         claim_id="sorted-f-ratio-interval",
-        statement="The worst ratio of Sorted-F to the optimum is between 3 and 40; between 4 and "
-        "40 if batches are those that may start together.",
+        statement="The worst ratio of Sorted-F to the optimum is between 3.32 and 40; between 4 "
+        "and 40 if batches are those that may start together.",
         source="derived",
         relation=Relation.INTERVAL,
         hypotheses=("batches of least F", "ascending outputs inside a batch"),

@@ -24,11 +24,11 @@ from ...theory.backlog.model import Integers
 from .instances import arrays
 from .ratio_records import HUNTED_RULES
 
-_IN_ANY_ORDER = {2: 12, 3: 10, 4: 8, 5: 6, 6: 5}
+_IN_ANY_ORDER = {2: 16, 3: 12, 4: 9, 5: 7, 6: 6, 7: 5}
 
 MOST_MEMORY: dict[str, dict[int, int]] = {
     **dict.fromkeys(HUNTED_RULES, _IN_ANY_ORDER),
-    "fcfs": {2: 12, 3: 10, 4: 7, 5: 5},
+    "fcfs": {2: 16, 3: 12, 4: 8, 5: 6},
 }
 """Memory up to which all backlogs of so many requests are looked at, by rule."""
 

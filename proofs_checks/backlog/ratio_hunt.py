@@ -10,8 +10,8 @@ one core. The same file comes out every time.
 * ``annealing``: for every rule and number of requests the largest ratio that `ratio_annealing`
   meets. Half of the chains start from the find with one request less, each with a request
   repeated, and from blocking families scaled down.
-* ``integer program``: prompts that `ratio_program` chooses for outputs and batches near those of
-  the finds so far.
+* ``integer program``: from the worst of the exhausted backlogs on, prompts and memories that
+  `ratio_program` chooses for outputs and batches close by.
 * ``family``: members of the families that bound Sorted-F's ratio from below.
 """
 
@@ -47,6 +47,9 @@ Stage = Callable[[Sequence[Record], Progress], Iterator[Record]]
 SEED = 20250813
 ANNEALED = {4: (24, 600), 5: (24, 600), 6: (24, 500), 7: (24, 300), 8: (24, 200)}
 """Largest memory and generations by number of requests."""
+
+MOST_PROGRAMMED = 6
+"""Requests up to which integer programs are solved in seconds."""
 
 
 def exhaustive_records(_: Sequence[Record], progress: Progress) -> Iterator[Record]:
@@ -95,14 +98,17 @@ def scaled_down(backlog: Backlog, memory: int) -> Backlog:
 
 
 def programmed_records(known: Sequence[Record], progress: Progress) -> Iterator[Record]:
-    """Backlogs by integer programs, from the finds of the other stages on."""
-    for requests, record in largest(known, "sorted-f").items():
-        if record.optimal and 4 <= requests <= 7:
-            for backlog, found_by in improved_backlogs(record, SEED):
-                found = Record.of("sorted-f", backlog, found_by)
-                progress(f"n = {requests}: {float(found.ratio):.4f} {found.pairs}")
-                if found.ratio > record.ratio:
-                    yield found
+    """The last of the better and better backlogs to which integer programs lead."""
+    exhausted = [record for record in known if record.found_by == EXHAUSTIVE]
+    for requests, record in largest(exhausted, "sorted-f").items():
+        if requests > MOST_PROGRAMMED:
+            break
+        best = record
+        for backlog, found_by in improved_backlogs(record, SEED):
+            best = Record.of("sorted-f", backlog, found_by)
+            progress(f"n = {requests}: {float(best.ratio):.4f} {best.pairs}")
+        if best is not record:
+            yield best
 
 
 def family_records(_: Sequence[Record], progress: Progress) -> Iterator[Record]:

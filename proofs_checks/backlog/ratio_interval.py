@@ -41,14 +41,17 @@ from .ratio_records import (
 )
 from .sorted_f_bound import staggered_triangles
 
-MOST_REQUESTS = {"quick": 36, "full": 200}
+MOST_REQUESTS = {"quick": 24, "full": 200}
 """Members of the families, and records, with at most so many requests are looked at."""
 
-BY_DEFINITION = {"quick": 12, "full": 16}
+BY_DEFINITION = {"quick": 8, "full": 16}
 """Phase one is selected by definition on members with at most so many requests."""
 
-EXHAUSTED_AGAIN = {"quick": {2: 6, 3: 5, 4: 4}, "full": None}
-"""Memory up to which the worst backlogs are found anew, by number of requests; None: as stored."""
+EXHAUSTED_AGAIN = {
+    "quick": {2: 6, 3: 5, 4: 4},
+    "full": {2: 16, 3: 12, 4: 9, 5: 7, 6: 6, 7: 5},
+}
+"""Memory up to which the worst backlogs are found anew, by number of requests."""
 
 WRONG_UPPER_END = Fraction(3, 2)
 
@@ -65,8 +68,7 @@ def check(level: Level, report: Report) -> Findings:
     report("members of the families")
     members = [
         member_evidence(member, BY_DEFINITION[level])
-        for member in small_members()
-        if len(member.backlog) <= MOST_REQUESTS[level]
+        for member in small_members(MOST_REQUESTS[level])
     ]
     report(f"{len(known)} records")
     evidence += [*limits, *members, *_confirmed(known)]
@@ -167,7 +169,11 @@ def _exhausted_again(known: Iterable[Record], rule: str, level: Level) -> Eviden
         for record in known
         if record.rule == rule and record.found_by == EXHAUSTIVE
     }
-    limits = EXHAUSTED_AGAIN[level] or MOST_MEMORY[rule]
+    limits = {
+        requests: min(last, MOST_MEMORY[rule][requests])
+        for requests, last in EXHAUSTED_AGAIN[level].items()
+        if requests in MOST_MEMORY[rule]
+    }
     backlogs = 0
     unequal = []
     for requests, last in limits.items():

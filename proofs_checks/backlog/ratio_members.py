@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, partial
 
 import sympy
 
@@ -93,8 +94,8 @@ def blocking(thirds: int, patients: int, unit: int, kind: BatchKind) -> Member:
             tuple(range(2 * pairs, 2 * pairs + patients)),
         ),
         family.reference,
-        int(family.value(blocking_family.sorted_f_latency())),
-        _fraction(family.value(blocking_family.reference_latency())),
+        int(family.value(_closed_form(blocking_family.sorted_f_latency))),
+        _fraction(family.value(_closed_form(blocking_family.reference_latency))),
     )
 
 
@@ -108,15 +109,17 @@ def gated(size: int, rounds: int) -> Member:
         family.backlog,
         family.batches,
         family.reference,
-        family.value(gated_family.sorted_f_latency()),
-        _fraction(_at(gated_family.reference_latency_bound(), family)),
+        family.value(_closed_form(gated_family.sorted_f_latency)),
+        _fraction(_at(_closed_form(gated_family.reference_latency_bound), family)),
     )
 
 
 def patient(size: int, rounds: int, patients: int) -> Member:
     """A member of `kurtz.theory.backlog.patient_family`, with its least unit."""
     family = PatientFamily(_rounds(size, rounds), patients)
-    bound = patient_family.reference_latency_bound().subs(patient_family.PATIENTS, patients)
+    bound = _closed_form(patient_family.reference_latency_bound).subs(
+        patient_family.PATIENTS, patients
+    )
     return Member(
         "patient",
         f"patient({size}, {rounds}, {patients})",
@@ -124,7 +127,7 @@ def patient(size: int, rounds: int, patients: int) -> Member:
         family.backlog,
         family.batches,
         family.reference,
-        family.value(patient_family.sorted_f_latency()),
+        family.value(_closed_form(patient_family.sorted_f_latency)),
         _fraction(_at(bound, family.rounds)),
     )
 
@@ -132,7 +135,7 @@ def patient(size: int, rounds: int, patients: int) -> Member:
 def half(size: int, rounds: int, patients: int, waves: int) -> Member:
     """A member of `kurtz.theory.backlog.half_family`, with its least unit."""
     family = HalfFamily(PatientFamily(_rounds(size, rounds), patients), waves)
-    bound = half_family.reference_latency_bound().subs(
+    bound = _closed_form(half_family.reference_latency_bound).subs(
         {patient_family.PATIENTS: patients, half_family.WAVES: waves}
     )
     return Member(
@@ -142,35 +145,48 @@ def half(size: int, rounds: int, patients: int, waves: int) -> Member:
         family.backlog,
         family.batches,
         family.reference,
-        family.value(half_family.sorted_f_latency()),
+        family.value(_closed_form(half_family.sorted_f_latency)),
         _fraction(_at(bound, family.others.rounds)),
     )
 
 
-def small_members() -> tuple[Member, ...]:
-    """The members that are in the database."""
+def small_members(most_requests: int = 200) -> Iterator[Member]:
+    """The members that are in the database, those with at most so many requests."""
     kinds: tuple[BatchKind, ...] = ("peak-sum", "common-start")
-    return (
+    listed: tuple[tuple[int, Callable[[], Member]], ...] = (
         *(
-            blocking(*parameters, kind)
-            for parameters in ((1, 2, 3), (2, 4, 6), (4, 11, 20), (12, 33, 60))
+            (requests, partial(blocking, thirds, patients, unit, kind))
+            for requests, thirds, patients, unit in (
+                (8, 1, 2, 3),
+                (16, 2, 4, 6),
+                (35, 4, 11, 20),
+                (105, 12, 33, 60),
+            )
             for kind in kinds
         ),
-        gated(3, 2),
-        gated(4, 3),
-        gated(5, 4),
-        gated(6, 5),
-        patient(3, 2, 4),
-        patient(4, 3, 7),
-        patient(5, 4, 11),
-        half(7, 1, 4, 1),
-        half(7, 2, 8, 1),
-        half(7, 3, 12, 1),
+        *((k * (n + 1), partial(gated, n, k)) for n, k in ((3, 2), (4, 3), (5, 4), (6, 5))),
+        *(
+            (k * (n + 1) + m, partial(patient, n, k, m))
+            for n, k, m in ((3, 2, 4), (4, 3, 7), (5, 4, 11))
+        ),
+        *((k * 8 + m + 12, partial(half, 7, k, m, 1)) for k, m in ((1, 4), (2, 8), (3, 12))),
     )
+    for requests, member in listed:
+        if requests <= most_requests:
+            yield member()
 
 
+@cache
+def _closed_form(latency: Callable[[], sympy.Expr]) -> sympy.Expr:
+    """A closed form, which SymPy takes a while to sum up."""
+    return latency()
+
+
+@cache
 def _sizes_of_blocking() -> list[tuple[int, float]]:
-    ratio = blocking_family.sorted_f_latency() / blocking_family.reference_latency()
+    ratio = _closed_form(blocking_family.sorted_f_latency) / _closed_form(
+        blocking_family.reference_latency
+    )
     found = []
     for thirds in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
         patients = max(1, round(3 * thirds / 1.0859))
@@ -179,8 +195,11 @@ def _sizes_of_blocking() -> list[tuple[int, float]]:
     return found
 
 
+@cache
 def _sizes_of_gated() -> list[tuple[int, float]]:
-    ratio = gated_family.sorted_f_latency() / gated_family.reference_latency_bound()
+    ratio = _closed_form(gated_family.sorted_f_latency) / _closed_form(
+        gated_family.reference_latency_bound
+    )
     found = []
     for size in (4, 6, 8, 12, 16, 24, 32, 48, 64):
         family = _rounds(size, 3 * size, 100)
@@ -188,8 +207,11 @@ def _sizes_of_gated() -> list[tuple[int, float]]:
     return found
 
 
+@cache
 def _sizes_of_patient() -> list[tuple[int, float]]:
-    ratio = patient_family.sorted_f_latency() / patient_family.reference_latency_bound()
+    ratio = _closed_form(patient_family.sorted_f_latency) / _closed_form(
+        patient_family.reference_latency_bound
+    )
     found = []
     for size in (3, 5, 8, 12, 16, 24, 32, 48, 64):
         rounds, patients = size, size * size // 2
@@ -199,8 +221,11 @@ def _sizes_of_patient() -> list[tuple[int, float]]:
     return found
 
 
+@cache
 def _sizes_of_half() -> list[tuple[int, float]]:
-    ratio = half_family.sorted_f_latency() / half_family.reference_latency_bound()
+    ratio = _closed_form(half_family.sorted_f_latency) / _closed_form(
+        half_family.reference_latency_bound
+    )
     found = []
     for size in (7, 9, 13, 17, 25, 33, 49, 65):
         rounds = size
@@ -213,16 +238,22 @@ def _sizes_of_half() -> list[tuple[int, float]]:
     return found
 
 
+@cache
 def _limit_of_patient() -> sympy.Expr:
     """For q, then k with m = n k / 2, then n to infinity."""
-    ratio = patient_family.sorted_f_latency() / patient_family.reference_latency_bound()
+    ratio = _closed_form(patient_family.sorted_f_latency) / _closed_form(
+        patient_family.reference_latency_bound
+    )
     patients = gated_family.SIZE * gated_family.ROUNDS / 2
     return limit_of_rational(ratio.subs(patient_family.PATIENTS, patients), _TO_INFINITY)
 
 
+@cache
 def _limit_of_gated() -> sympy.Expr:
     """For q, then k, then n to infinity."""
-    ratio = gated_family.sorted_f_latency() / gated_family.reference_latency_bound()
+    ratio = _closed_form(gated_family.sorted_f_latency) / _closed_form(
+        gated_family.reference_latency_bound
+    )
     return limit_of_rational(ratio, _TO_INFINITY)
 
 
@@ -232,7 +263,7 @@ FAMILIES = (
     RatioFamily(
         "blocking",
         BOTH,
-        blocking_family.limit_ratio,
+        partial(_closed_form, blocking_family.limit_ratio),
         (9 + sympy.sqrt(151)) / 10 + sympy.Rational(1, 2),
         _sizes_of_blocking,
     ),
@@ -246,7 +277,7 @@ FAMILIES = (
     RatioFamily(
         "half",
         BOTH,
-        half_family.limit_ratio,
+        partial(_closed_form, half_family.limit_ratio),
         sympy.Rational(41084, 12363),
         _sizes_of_half,
     ),

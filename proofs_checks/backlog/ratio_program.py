@@ -46,7 +46,7 @@ from ...theory.errors import InvalidInput
 from .ratio_records import Record
 
 MOST_MEMORY = 40
-TRIALS = 10
+TRIALS = 40
 NODE_LIMIT = 400
 
 
