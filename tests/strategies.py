@@ -74,5 +74,3 @@ def networks(
     )
     prices = Prices(draw(decimals(0, 10, 10)), draw(decimals(0, 10, 10)))
     return ServingNetwork(draw(gpus(meets_condition)), prices, request_classes)
-
-
