@@ -10,6 +10,7 @@ from .verdict import Evidence, outcome_of
 def derivation_evidence(derivation: Derivation, without: str | None = None) -> Evidence:
     """Whether every step holds for all parameters, optionally with one hypothesis dropped."""
     failing = derivation.failing_steps(without)
+    given = "; ".join(name for name, _ in derivation.hypotheses if name != without) or "nothing"
     dropped = f" without {without}" if without else ""
     done = len(derivation.steps) - len(failing)
     return Evidence(
@@ -18,5 +19,5 @@ def derivation_evidence(derivation: Derivation, without: str | None = None) -> E
         outcome=outcome_of(not failing),
         claimed=f"{len(derivation.steps)} steps",
         computed=f"{done} steps hold" + (f"; not: {'; '.join(failing)}" if failing else ""),
-        detail=f"SymPy, all parameters; {derivation.conclusion}",
+        detail=f"algebra by SymPy for all parameters; given: {given}; then {derivation.conclusion}",
     )

@@ -61,6 +61,11 @@ class Claim:
 _PAPER = "arXiv 2602.02987 v1"
 _BACKLOGS = "arXiv 2508.06133"
 _VOLUMES = "arXiv 2606.22327 v2"
+_SORTED_F = (
+    "batches of least F",
+    "ascending outputs inside a batch",
+    "strict order: a blocked request holds up those behind it",
+)
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -148,8 +153,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Sorted-F's total latency is at most 48 times the optimum.",
         source=f"{_BACKLOGS} (constant); the chain of lemmas is derived",
         relation=Relation.AT_MOST,
-        hypotheses=("batches of least F", "ascending outputs inside a batch"),
-        control="constant 1; F with |X| in place of |X|^2",
+        hypotheses=_SORTED_F,
+        control="constant 1; constant 2; F with |X| in place of |X|^2; blocked requests skipped",
     ),
     Claim(
         claim_id="sorted-f-small-requests",
@@ -157,7 +162,7 @@ CLAIMS: tuple[Claim, ...] = (
         "16 (2 - alpha) / (1 - alpha) of the optimum.",
         source="derived",
         relation=Relation.AT_MOST,
-        hypotheses=("batches of least F", "largest peak below M/2"),
+        hypotheses=(*_SORTED_F, "largest peak below M/2"),
         control="the constant c of the completions lemma set to 1",
     ),
     Claim(
@@ -166,16 +171,20 @@ CLAIMS: tuple[Claim, ...] = (
         "request while F falls, Sorted-F is within 48 beta of the optimum.",
         source="derived",
         relation=Relation.AT_MOST,
-        hypotheses=("F within beta of the least", "dropping the longest does not lower F"),
+        hypotheses=(
+            "F within beta of the least",
+            "dropping the longest does not lower F",
+            *_SORTED_F[1:],
+        ),
         control="the factor beta left out",
     ),
     Claim(
         claim_id="sorted-f-ratio-interval",
-        statement="The worst ratio of Sorted-F to the optimum is between 3.32 and 40; between 4 "
-        "and 40 if batches are those that may start together.",
+        statement="The supremum of Sorted-F's ratio to the optimum is between 3.32 and 40; "
+        "between 4 and 40 if batches are those that may start together.",
         source="derived",
         relation=Relation.INTERVAL,
-        hypotheses=("batches of least F", "ascending outputs inside a batch"),
+        hypotheses=_SORTED_F,
         control="an upper end below a stored record; a record with a start moved",
     ),
     Claim(
@@ -208,12 +217,12 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         claim_id="output-length-errors",
-        statement="With eviction, restart and refined predictions, Sorted-F keeps more than half "
-        "of its gain over first come, first served under log-normal prediction errors.",
+        statement="Executed with eviction, restart and refined predictions, Sorted-F keeps more "
+        "than half of its gain over first come, first served under log-normal prediction errors.",
         source=f"{_BACKLOGS} (second-hand); the refinement is derived",
         relation=Relation.AT_LEAST,
         hypotheses=("independent median-unbiased errors", "sigma <= 1"),
-        control="no refinement: nobody is evicted, the longest output is reserved",
+        control="no eviction: the longest output is reserved",
     ),
 )
 

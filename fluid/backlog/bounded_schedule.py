@@ -96,7 +96,7 @@ def schedule_with_bound(
     --------
     >>> found = schedule_with_bound(Backlog.of([(3, 2), (0, 4), (1, 1)], 6), "sorted-f")
     >>> found.total_latency, found.lower_bound
-    (9, 9)
+    (8, 8)
     """
     require_rule(rule_name, node_limit)
     say = doing or (lambda _: None)

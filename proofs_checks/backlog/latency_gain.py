@@ -11,7 +11,8 @@ Control: the requests in random order.
 
 To say "on every workload" each of them must reject "no gain" at the level of the statement (an
 intersection-union test: no further division of the level); to refute it, one workload must reject
-"a gain" at the level divided by the number of workloads.
+"a gain" at the level divided by the number of comparisons, workloads times baselines. The t tests
+take the mean gains of independent backlogs as normal; with 4 draws (n = 10,000) they lean on it.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def reduces_latency(
     )
     # One-sided at `level` is one end of the two-sided interval at twice that.
     positive = all(gain.interval(2 * level)[0] > 0 for gain in gains.values())
-    negative = any(gain.interval(2 * level / len(studies))[1] < 0 for gain in gains.values())
+    negative = any(gain.interval(2 * level / len(gains))[1] < 0 for gain in gains.values())
     worst = min(gains, key=lambda key: gains[key].value)
     detectable = max(gain.detectable(level, sides=1) for gain in gains.values())
     outcome = Outcome.HOLDS if positive else Outcome.REFUTED if negative else Outcome.INCONCLUSIVE
@@ -145,24 +146,22 @@ def _range(gains: dict[tuple[str, str], Fitted], over: str) -> str:
 
 
 def _published_gain(studies: Sequence[WorkloadStudy], statements: int) -> Evidence:
-    largest = {
-        over: max(
-            (
-                estimate(study.gains("sorted-f", over))
-                for study in studies
-                if "sorted-f" in study.rules
-            ),
-            key=lambda gain: gain.value,
-        )
+    gains = {
+        over: [
+            estimate(study.gains("sorted-f", over))
+            for study in studies
+            if "sorted-f" in study.rules
+        ]
         for over in BASELINES
     }
+    largest = {over: max(each, key=lambda gain: gain.value) for over, each in gains.items()}
     level = FAMILY_LEVEL / statements / len(studies)
-    low, high = largest["fcfs"].interval(2 * level)
+    intervals = [gain.interval(2 * level) for gain in gains["fcfs"]]
     outcome = (
         Outcome.HOLDS
-        if low >= PUBLISHED_GAIN
+        if any(low >= PUBLISHED_GAIN for low, _ in intervals)
         else Outcome.REFUTED
-        if high < PUBLISHED_GAIN
+        if all(high < PUBLISHED_GAIN for _, high in intervals)
         else Outcome.INCONCLUSIVE
     )
     return Evidence(

@@ -14,7 +14,7 @@ flatter whatever is compared with it.
 Evidence: k(sigma) > 1/2 on every workload for the studied sigma <= 1 (an intersection-union test of
 one-sided t tests over draws). Larger errors are reported in the figure: there the gain is lost.
 
-Control, no refinement: whoever cannot evict must reserve memory for the longest output there may
+Control, no eviction: whoever cannot evict must reserve memory for the longest output there may
 be. The same order from the same predictions, each request admitted with the longest output of the
 backlog, the least bound that is safe for all. Reported beside it: evictions and restarts without
 refinement of what is believed, which keeps about as much as with it, so that what saves the gain
@@ -93,7 +93,7 @@ def check(level: Level, report: Report) -> Findings:
     return Findings(
         evidence=tuple(_keeps_most(studies, "refined", sigma) for sigma in TESTED_SIGMAS),
         controls={
-            f"no refinement, the longest output reserved, sigma = {sigma:g}": (
+            f"no eviction, the longest output reserved, sigma = {sigma:g}": (
                 _keeps_most(studies, "reserved", sigma),
             )
             for sigma in TESTED_SIGMAS

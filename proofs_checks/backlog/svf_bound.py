@@ -2,7 +2,7 @@
 
 Evidence: the algebra; every statement on all backlogs up to a stated size and on random
 backlogs against exact optima, for both admission tests. Control: volume without its growth term,
-s o in place of s o + o (o + 1) / 2, in the order and in the bounds.
+s o in place of s o + o (o + 1) / 2, in the order.
 """
 
 from __future__ import annotations

@@ -64,6 +64,8 @@ class WorkloadStudy:
         Names of the rules, the second axis of the arrays.
     steps, seconds
         Latencies, shape (draws, rules, 3): mean, P95 and P99.
+    totals
+        Total latency in steps by draw and by rule, exact.
     bounds
         The certified bound on the total latency of each backlog; empty if none was asked for.
     """
@@ -73,6 +75,7 @@ class WorkloadStudy:
     rules: tuple[str, ...]
     steps: Floats
     seconds: Floats
+    totals: tuple[tuple[int, ...], ...]
     bounds: tuple[LowerBound, ...]
 
     @property
@@ -134,18 +137,26 @@ def _study(
     workload: Workload, requests: int, draws: int, rules: tuple[str, ...], effort: Effort | None
 ) -> WorkloadStudy:
     law = calibrated_step_time().step_time
-    steps, seconds, bounds = [], [], []
+    steps, seconds, totals, bounds = [], [], [], []
     for draw in range(draws):
         backlog = draw_backlog(
             requests, workload.long_share, SEED, draw, conversations=workload.conversations
         )
         schedules = [_scheduler(rule, draw)(backlog) for rule in rules]
-        steps.append([_figures(completions(backlog, each)) for each in schedules])
+        latencies = [completions(backlog, each) for each in schedules]
+        totals.append(tuple(sum(each) for each in latencies))
+        steps.append([_figures(each) for each in latencies])
         seconds.append([_figures(wall_clock_latencies(backlog, each, law)) for each in schedules])
         if effort is not None:
             bounds.append(lower_bound(backlog, effort))
     return WorkloadStudy(
-        workload, requests, rules, np.array(steps), np.array(seconds), tuple(bounds)
+        workload,
+        requests,
+        rules,
+        np.array(steps),
+        np.array(seconds),
+        tuple(totals),
+        tuple(bounds),
     )
 
 

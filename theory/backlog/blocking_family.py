@@ -9,7 +9,8 @@ a B almost 3; a patient takes m + 4 and next to no memory. A pair has
   :math:`\delta`, those of the B's descend;
 * patients raise F, their output being m + 4 units.
 
-So Sorted-F takes the pairs in turn and then the patients. In phase two
+So Sorted-F takes pairs first, and as all :math:`(A_i, B_j)` with :math:`i \le j` have the same F,
+the tie-break by request number makes it take them in turn; then come the patients. In phase two
 :math:`A_{j+1}` does not fit beside :math:`B_j`: every pair takes the three units of its B, and the
 patients wait for all of them, though the memory for them is free from the beginning.
 
@@ -59,8 +60,6 @@ class BlockingFamily:
         require_integer("unit", self.unit, "steps", at_least=2)
         if self.kind not in BATCH_KINDS:
             raise InvalidInput("kind", self.kind, f"one of {', '.join(BATCH_KINDS)}")
-        if 10 * self.patients < self.pairs:
-            raise InvalidInput("patients", self.patients, f"at least {-(-self.pairs // 10)}")
 
     @property
     def pairs(self) -> int:

@@ -36,8 +36,9 @@ The constant c of L4 (with P the largest peak). Let Y be the requests that compl
   .. math:: F_k |Y| \le \tau + \sum_{b < B} \min_{i \in b} o_i + \sum_{\text{large}} o_i
             \le \tau + \frac 2 M \sum_{i \in Y} o_i (s_i + o_i) \le 5 \tau .
 
-  So c = 5 and the constant is 40. If P <= M/2 the closed blocks hold at least M - P + 1 and
-  :math:`c = 1 + 2 M / (M - P + 1)`: the constant tends to 24 for small requests.
+  So c = 5 and the constant is 40. If no request is set apart, closed blocks hold at least
+  M - P + 1, so that :math:`c = 1 + 2 M / (M - P + 1)` too, which is less where P is at most
+  about M/2: the constant tends to 24 for small requests.
 
 Source: the constant 48 is that of arXiv 2508.06133, whose lemmas are not public; this chain, and
 the constants 40 and 24, are derived.

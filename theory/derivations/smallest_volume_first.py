@@ -20,7 +20,7 @@ With :math:`b = 2 M / (M - P + 1)` it follows that :math:`\mathrm{TEL(SVF)} \le 
 .. math:: \mathrm{TEL(SVF)} \le b \cdot \mathrm{OPT} + \max(0, 1 - b/3) \sum_j o_j
           + \min(1, b/3)\,n .
 
-For long outputs the last term vanishes against OPT: a factor b instead of b + 1 where P >= M/3,
+For long outputs the last term vanishes against OPT: a factor b instead of b + 1 where P > M/3,
 and at most 7/3 instead of 3 for small requests.
 """
 
