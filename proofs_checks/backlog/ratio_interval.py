@@ -71,12 +71,12 @@ def check(level: Level, report: Report) -> Findings:
         for member in small_members(MOST_REQUESTS[level])
     ]
     report(f"{len(known)} records")
-    evidence += [*limits, *members, *_confirmed(known)]
+    evidence += [*members, *_confirmed(known)]
     report("every backlog up to the stated sizes")
     evidence += [_exhausted_again(known, rule, level) for rule in MOST_MEMORY]
     evidence += [_below_upper_end(known, rule, DERIVED_CONSTANT) for rule in KIND_OF_RULE]
     return Findings(
-        evidence=tuple(evidence),
+        evidence=(*evidence, *limits),
         controls={
             "upper end 3/2": tuple(
                 _below_upper_end(known, rule, WRONG_UPPER_END) for rule in KIND_OF_RULE

@@ -81,7 +81,7 @@ def check_published(level: Level, report: Report) -> Findings:
     report("random backlogs against exact optima")
     sample = random_lemmas(random_solved(RANDOM[level], SEED))
     return Findings(
-        evidence=(*proofs, *lemmas, schedules, theorem, *sample),
+        evidence=(*proofs, *lemmas, schedules, *sample, theorem),
         controls={
             "constant 1": (_constant_one(level),),
             "constant 2": (_constant_two(),),
@@ -107,7 +107,7 @@ def check_small_requests(level: Level, report: Report) -> Findings:
         random_solved(RANDOM[level], SEED + 1, memories=(12, 40), largest_share=0.45)
     )
     return Findings(
-        evidence=(*proofs, theorem, *sample),
+        evidence=(*proofs, *sample, theorem),
         controls={"c = 1 in place of 2 + 2/(1 - alpha)": (_staggered_pairs(Fraction(1)),)},
         data={"worst ratio among all small backlogs": worst},
     )
@@ -122,7 +122,7 @@ def check_approximate(level: Level, report: Report) -> Findings:
     report("random choices of batches on random backlogs")
     sample = _random_choices(level)
     return Findings(
-        evidence=(*proofs, *every, *sample),
+        evidence=(*proofs, *sample, *reversed(every)),
         controls={"the factor beta left out": (_careless_batches(),)},
     )
 
