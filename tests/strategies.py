@@ -1,4 +1,4 @@
-"""Hypothesis strategies for serving networks; those for backlogs are public.
+"""Hypothesis strategies for serving networks; `kurtz.proofs_checks.testing` has those for backlogs.
 
 All numbers are short decimals, so that fractions stay small and exact tests fast. `pythonpath` in
 pyproject.toml makes this module importable from every test.
@@ -11,10 +11,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from kurtz.proofs_checks.testing import backlogs, requests
 from kurtz.theory import Gpu, IterationTime, Prices, RequestClass, ServingNetwork
-
-__all__ = ["backlogs", "decimals", "gpus", "networks", "requests"]
 
 
 def decimals(lowest: int, highest: int, per_unit: int) -> st.SearchStrategy[float]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.batch_relaxation import Candidates, Relaxation
 from kurtz.fluid.backlog.batch_selection import select_batch, sorted_f_batches_fast
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     BATCH_KINDS,
     Backlog,
@@ -21,7 +22,6 @@ from kurtz.theory.backlog import (
     sorted_f_batches,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 NONE = 2**40
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.enumeration import SmallBacklogs
 from kurtz.fluid.backlog.enumeration_kernel import sorted_f_order
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     BATCH_KINDS,
     Backlog,
@@ -24,7 +25,6 @@ from kurtz.theory.backlog import (
 )
 from kurtz.theory.backlog.smallest_volume_first import smallest_volume_first
 from kurtz.theory.backlog.sorted_f_chain import SortedF
-from strategies import backlogs
 
 kinds = pytest.mark.parametrize("kind", BATCH_KINDS)
 sizes = pytest.mark.parametrize(("requests", "memory"), [(1, 1), (1, 6), (2, 5), (3, 4), (4, 3)])

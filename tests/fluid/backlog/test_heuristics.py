@@ -16,6 +16,7 @@ from kurtz.fluid.backlog.heuristics import (
     receding_horizon_schedule,
     schedule_of_batches,
 )
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     Schedule,
@@ -25,7 +26,6 @@ from kurtz.theory.backlog import (
     require_feasible,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 MANY = backlogs(max_requests=12, max_memory=30)
 CHOICES = (local_swap_batches, quantile_greedy_batches)

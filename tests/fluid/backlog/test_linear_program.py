@@ -18,6 +18,7 @@ from kurtz.fluid.backlog.linear_program import (
     sorted_lp_order,
 )
 from kurtz.fluid.backlog.price_search import KNOTS, NEGLIGIBLE, search_prices
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     InvalidSchedule,
@@ -28,7 +29,6 @@ from kurtz.theory.backlog import (
     volume_bound,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 ROUNDING = 1e-6
 """Relative; HiGHS's tolerances are 1e-7."""

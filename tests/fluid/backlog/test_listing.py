@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.listing import fast_list_schedule, maximal_prefix_schedule
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import Backlog, Schedule, fits, list_schedule, peaks_fit
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 ADMISSIONS = {"forward": fits, "peaks": peaks_fit}
 

@@ -17,9 +17,9 @@ from kurtz.fluid.backlog.optimum import (
     optimum_by_definition,
 )
 from kurtz.fluid.backlog.optimum_kernel import optimal_latencies
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import Backlog, InvalidSchedule, Schedule, memory_by_step
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 fewer_examples = settings(max_examples=20, deadline=None)
 

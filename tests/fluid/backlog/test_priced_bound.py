@@ -15,9 +15,9 @@ from kurtz.fluid.backlog.priced_bound import (
     priced_bound,
     priced_bound_by_definition,
 )
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import Backlog, list_schedule, memory_by_step, total_latency
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 prices = st.lists(st.integers(0, 40), max_size=25)
 scales = st.sampled_from((1, 3, 16, 2**40))

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.refinement import execute
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory import InvalidInput
 from kurtz.theory.backlog import Backlog
 from kurtz.theory.backlog.refinement import execute_by_definition
-from strategies import backlogs
 
 
 def by_volume(backlog: Backlog) -> list[int]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from kurtz.fluid.backlog.rules import RULES, schedule
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     Schedule,
@@ -15,7 +16,6 @@ from kurtz.theory.backlog import (
     sorted_f_batches,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 SMALL = backlogs(max_requests=6, max_memory=12)
 ORDERS = {

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from kurtz.fluid.backlog.wall_clock import StepTime, wall_clock_latencies
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory import InvalidInput
 from kurtz.theory.backlog import (
     Backlog,
@@ -13,7 +14,6 @@ from kurtz.theory.backlog import (
     completions,
     list_schedule,
 )
-from strategies import backlogs
 
 LAW = StepTime(0.5, 0.25, 0.125, 0.0625, 1.0)
 

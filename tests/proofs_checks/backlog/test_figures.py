@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from kurtz.proofs_checks.backlog.figures import MOST_REQUESTS, draw_schedule, schedule_figure
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     InvalidSchedule,
@@ -19,7 +20,6 @@ from kurtz.theory.backlog import (
     memory_by_step,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 PAIR = Backlog.of([(0, 2), (1, 1)], memory=3)
 TOGETHER, APART = Schedule((0, 0)), Schedule((0, 2))

@@ -33,6 +33,7 @@ from kurtz.proofs_checks.backlog.ratio_records import (
     parse,
     records,
 )
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory import InvalidInput
 from kurtz.theory.backlog import (
     Backlog,
@@ -40,7 +41,6 @@ from kurtz.theory.backlog import (
     total_latency,
     volume_bound,
 )
-from strategies import backlogs
 
 SMALL = [record for record in records() if len(record.pairs) <= 5 and record.memory <= 12]
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     BATCH_KINDS,
     Backlog,
@@ -23,7 +24,6 @@ from kurtz.theory.backlog import (
     sorted_f_batches,
 )
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 kinds = pytest.mark.parametrize("kind", BATCH_KINDS)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.optimum import optimum_by_definition
+from kurtz.proofs_checks.testing import backlogs, requests
 from kurtz.theory.backlog import (
     Backlog,
     Request,
@@ -20,7 +21,6 @@ from kurtz.theory.backlog import (
     volume_bound,
 )
 from kurtz.theory.backlog.bounds import lag
-from strategies import backlogs, requests
 
 bounds = pytest.mark.parametrize("bound", [volume_bound, mean_busy_time_bound])
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     Schedule,
@@ -19,7 +20,6 @@ from kurtz.theory.backlog import (
 )
 from kurtz.theory.backlog.listing import Admission
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 Order = tuple[int, ...]
 Running = list[tuple[int, int]]

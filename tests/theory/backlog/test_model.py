@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     InvalidSchedule,
@@ -19,7 +20,6 @@ from kurtz.theory.backlog import (
 )
 from kurtz.theory.backlog.model import LARGEST_TOTAL
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 PAIR = Backlog.of([(0, 2), (1, 1)], memory=3)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory import InvalidInput
 from kurtz.theory.backlog import Backlog, InvalidSchedule, Schedule, list_schedule
 from kurtz.theory.backlog.refinement import (
@@ -12,7 +13,6 @@ from kurtz.theory.backlog.refinement import (
     execute_by_definition,
     refined,
 )
-from strategies import backlogs
 
 
 def by_arrival(backlog: Backlog) -> list[int]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import Backlog, read_backlog
 from kurtz.theory.errors import InvalidInput
-from strategies import backlogs
 
 HEADER = "prompt_tokens,output_tokens\n"
 

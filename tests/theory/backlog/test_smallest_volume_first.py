@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.optimum import optimum_by_definition
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     Backlog,
     Schedule,
@@ -25,7 +26,6 @@ from kurtz.theory.backlog.smallest_volume_first import (
     volume_order,
     waiting_slack,
 )
-from strategies import backlogs
 
 admissions = pytest.mark.parametrize("admission", [fits, peaks_fit])
 

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kurtz.fluid.backlog.optimum import optimum_by_definition
+from kurtz.proofs_checks.testing import backlogs
 from kurtz.theory.backlog import (
     BATCH_KINDS,
     Backlog,
@@ -38,7 +39,6 @@ from kurtz.theory.backlog.sorted_f_chain import (
     ratio_slack,
     separate_latency_slack,
 )
-from strategies import backlogs
 
 kinds = pytest.mark.parametrize("kind", BATCH_KINDS)
 constants = pytest.mark.parametrize("constant", [ascending_blocks_constant, completion_constant])
