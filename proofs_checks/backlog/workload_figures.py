@@ -46,9 +46,8 @@ def latency_figure(study: WorkloadStudy) -> Figure:
     return figure
 
 
-def gain_figure(studies: Sequence[WorkloadStudy], baselines: Sequence[str]) -> Figure:
-    """Gain of Sorted-F by local swaps in mean latency against the share of long documents."""
-    rule = "local-swap"  # among the variants that every study has
+def gain_figure(studies: Sequence[WorkloadStudy], baselines: Sequence[str], rule: str) -> Figure:
+    """Gain of ``rule`` in mean latency against the share of long documents."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     sizes = sorted({study.requests for study in studies})
     styles = dict(zip(sizes, ("-", "--", ":"), strict=False))
