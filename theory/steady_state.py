@@ -34,6 +34,7 @@ from typing import Any, Protocol
 import sympy
 
 from .linear_program import Constraint, LinearProgram, StandardForm
+from .network import ServingNetwork
 from .rates import Rates, rate_symbols
 
 OCCUPANCIES = ("prefill", "mixed_decode", "solo_decode", "prefill_queue", "decode_queue")
@@ -47,8 +48,20 @@ class OccupancyTargets(Protocol):
     """What a policy needs of a plan: target occupancies per GPU, one number per class."""
 
     @property
+    def network(self) -> ServingNetwork:
+        """The network that was planned."""
+
+    @property
     def prefill(self) -> Sequence[Any]:
         """Prefill occupancies x*."""
+
+    @property
+    def mixed_decode(self) -> Sequence[Any]:
+        """Mixed decode occupancies y_m*."""
+
+    @property
+    def solo_decode(self) -> Sequence[Any]:
+        """Solo decode occupancies y_s*."""
 
     @property
     def prefill_queue(self) -> Sequence[Any]:

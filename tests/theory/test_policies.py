@@ -9,13 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurtz.fluid import plan
 from kurtz.theory import (
     FirstComeFirstServed,
     GateAndRoute,
     InvalidInput,
+    PrioritizeAndRoute,
+    ServingNetwork,
+    SliAware,
+    exact_rates,
+    instance,
     policy_named,
     policy_names,
 )
+from kurtz.theory.policies import Gate, Layout, Routing
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,15 @@ class Targets:
 def targets(*prefill: str, queue: tuple[int, ...] | None = None) -> Targets:
     queues = queue or (0,) * len(prefill)
     return Targets(tuple(map(Fraction, prefill)), tuple(map(Fraction, queues)))
+
+
+@dataclass(frozen=True)
+class Occupancies:
+    """The part of a plan that a policy with pools reads."""
+
+    network: ServingNetwork
+    mixed_decode: tuple[Fraction, ...]
+    solo_decode: tuple[Fraction, ...]
 
 
 counts = st.lists(st.integers(0, 9), min_size=3, max_size=3)
@@ -105,11 +121,60 @@ def test_the_number_of_mixed_gpus_is_rounded_up_exactly(policy: type[GateAndRout
             policy(targets("0.1")).mixed_gpus(gpus)
 
 
-def test_policies_are_found_by_name() -> None:
-    assert policy_names() == ("gate-and-route", "fcfs")
-    for name in policy_names():
-        policy = policy_named(name, targets("0.5"))
-        assert policy.name == name
-        assert policy.gated is (name == "gate-and-route")
+DESCRIPTORS = {
+    "gate-and-route": (Gate.OCCUPANCY, Routing.SOLO_FIRST, Layout.STATIC),
+    "gg-sp": (Gate.OCCUPANCY, Routing.SOLO_FIRST, Layout.STATIC),
+    "fcfs": (Gate.FIRST_COME, Routing.SOLO_FIRST, Layout.STATIC),
+    "fg-sp": (Gate.FIRST_COME, Routing.SOLO_FIRST, Layout.STATIC),
+    "prioritize-and-route": (Gate.PRIORITY, Routing.SOLO_FIRST, Layout.STATIC),
+    "sli-aware": (Gate.OCCUPANCY, Routing.POOLS, Layout.STATIC),
+    "sli-general": (Gate.OCCUPANCY, Routing.WEIGHTED_POOLS, Layout.STATIC),
+    "fi-wsp": (Gate.FIRST_COME, Routing.IMMEDIATE, Layout.SHARED),
+    "gi-wsp": (Gate.OCCUPANCY, Routing.IMMEDIATE, Layout.SHARED),
+    "gf-wsp": (Gate.OCCUPANCY, Routing.PREFILL_FIRST, Layout.SHARED),
+    "prefill-first": (Gate.FIRST_COME, Routing.IMMEDIATE, Layout.SHARED),
+    "disaggregated": (Gate.FIRST_COME, Routing.SOLO_FIRST, Layout.DISAGGREGATED),
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_policies_are_found_by_name_and_say_what_they_consist_of(name: str) -> None:
+    policy = policy_named(name, targets("0.5"))
+    assert name in policy_names()
+    assert name in (policy.name, "gg-sp", "fg-sp")
+    assert (policy.gate, policy.routing, policy.layout) == DESCRIPTORS[name]
+    assert policy.gated is (policy.gate is not Gate.FIRST_COME)
+    assert policy.stalls_decodes is (name == "prefill-first")
+
+
+def test_an_unknown_policy_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(InvalidInput, match=r"policy = 'lifo' .* one of gate-and-route, fcfs"):
         policy_named("lifo", targets("0.5"))
+
+
+def test_priority_goes_to_the_most_decode_work_per_prompt_token() -> None:
+    # two-class: D/P = 1000/300 and 400/3000.
+    policy = PrioritizeAndRoute(plan(instance("two-class")))
+    assert policy.class_order() == (0, 1)
+    assert policy.next_class([9, 0], [1, 5], [1.0, 0.0], gpus=4) == 0
+    assert policy.next_class([9, 0], [0, 5], [1.0, 0.0], gpus=4) == 1
+    assert policy.next_class([9, 0], [0, 0], [1.0, 0.0], gpus=4) is None
+
+
+def test_lots_send_every_class_to_the_pools_as_planned() -> None:
+    target = plan(instance("two-class"))
+    policy, rate = SliAware(target), exact_rates(target.network)
+    mixed_weights, solo_weights = policy.pool_weights()
+    assert sum(mixed_weights) == pytest.approx(1)
+    assert sum(solo_weights) == pytest.approx(1)
+    for i in range(2):
+        # Completions in the solo pool are the solo share of the prefills that complete.
+        solo = rate.solo_decode[i] * target.solo_decode[i]
+        prefills = rate.prefill[i] * target.prefill[i]
+        assert policy.solo_probability(i) == pytest.approx(float(solo / prefills))
+
+
+def test_a_class_without_planned_decodes_is_sent_to_the_solo_pool() -> None:
+    network = instance("two-class")
+    nothing = (Fraction(0),) * 2
+    assert SliAware(Occupancies(network, nothing, nothing)).solo_probability(0) == 1.0
