@@ -39,7 +39,7 @@ from .ratio_records import (
     confirm,
     records,
 )
-from .sorted_f_bound import staggered_triangles
+from .sorted_f_controls import staggered_triangles
 
 MOST_REQUESTS = {"quick": 24, "full": 200}
 """Members of the families, and records, with at most so many requests are looked at."""

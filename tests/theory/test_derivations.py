@@ -15,11 +15,18 @@ from kurtz.theory.derivations import (
     bundled_knapsack,
     decode_buffer_elimination,
     rate_conservation,
+    smallest_volume_first,
+    sorted_f_chain,
 )
 
-DERIVATIONS = {
+OF_NETWORKS = {
     module.__name__.rpartition(".")[2]: module.derivation()
     for module in (bundled_knapsack, decode_buffer_elimination, rate_conservation)
+}
+DERIVATIONS = OF_NETWORKS | {
+    derivation.title: derivation
+    for module in (sorted_f_chain, smallest_volume_first)
+    for derivation in module.chain()
 }
 STEPS = [
     pytest.param(derivation, step, id=f"{name}: {step.name}")
@@ -33,6 +40,7 @@ HYPOTHESES = [
 ]
 X, Y = sympy.symbols("x y", nonnegative=True)
 A, B = sympy.symbols("a b")
+SURPLUS = sympy.Symbol("surplus", positive=True)
 
 
 @pytest.mark.parametrize("derivation", DERIVATIONS.values(), ids=DERIVATIONS)
@@ -49,14 +57,14 @@ def test_every_hypothesis_is_needed(derivation: Derivation, hypothesis: str) -> 
 def test_a_step_that_is_off_fails(derivation: Derivation, step: Identity | Inequality) -> None:
     assumed = [expression for _, expression in derivation.hypotheses]
     if isinstance(step, Identity):
-        wrong: Identity | Inequality = replace(step, left=step.left + X)
+        wrong: Identity | Inequality = replace(step, left=step.left + SURPLUS)
     else:
-        wrong = replace(step, larger=step.larger - X)
+        wrong = replace(step, larger=step.larger - SURPLUS)
     assert step.holds(assumed)
     assert not wrong.holds(assumed)
 
 
-@pytest.mark.parametrize("derivation", DERIVATIONS.values(), ids=DERIVATIONS)
+@pytest.mark.parametrize("derivation", OF_NETWORKS.values(), ids=OF_NETWORKS)
 def test_the_hypotheses_can_be_met_with_room(derivation: Derivation) -> None:
     # One point for all derivations: B = 2, kappa = 1, a quarter of the GPUs in prefill, half of
     # them mixed, an eighth of a slot in mixed and in solo decode, work to match, one class at
