@@ -57,16 +57,15 @@ from ...theory.backlog import (
     volume_bound,
 )
 from ...theory.errors import InvalidInput, require_integer
-from .optimum_kernel import (
+from .optimum_kernel import continue_search, open_bound
+from .optimum_search_kernel import (
     DEPTH,
     FINISHED,
     LATENCY,
     NODES,
     REMEMBERED_NUMBERS,
     Search,
-    continue_search,
     new_search,
-    open_bound,
 )
 
 MOST_REQUESTS = 62

@@ -8,176 +8,47 @@ nodes and go on later.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from .optimum_incumbent_kernel import first_fit, incumbent
+from .optimum_incumbent_kernel import first_fit
 from .optimum_prices_kernel import (
-    PriceWork,
     certified_bound,
-    cheapest_completions,
-    following_completions,
     improve_prices,
-    price_scale_bits,
-    price_work,
     round_prices,
 )
-
-ROOT_ROUNDS = 8
-"""Rounds of price improvement at the root, per request."""
-
-TINY = 5
-"""Requests up to which prices cost more time than they save: those of the root stay zero."""
+from .optimum_pruning_kernel import is_dominated, is_settled, least_in_sequence
+from .optimum_search_kernel import (
+    BOUND,
+    CHOSEN,
+    COST,
+    CUT,
+    DELAYED,
+    DELAYED_REQUEST,
+    DEPTH,
+    FINISHED,
+    LATENCY,
+    MASK,
+    NODES,
+    RESERVE,
+    RESERVE_BEFORE,
+    RUNNING,
+    START,
+    STARTED,
+    TIME,
+    TIME_BEFORE,
+    TRAIL,
+    TRAIL_MARK,
+    TRIED,
+    WAITING,
+    new_search,
+)
 
 NODE_ROUNDS = 15
 TRIALS = 64
 RETRY = 256
 """Prices are improved at a node while that cut off half of the nodes where it was tried; after
 TRIALS failures on balance only at every RETRY-th node."""
-
-LONGEST_SCAN = 400
-"""Remembered states that a node is compared with."""
-
-HEADS = 16381
-REMEMBERED_NUMBERS = 2**25
-"""Most free-memory figures kept; the operating system provides only what is used."""
-
-(
-    NODES,
-    TIME,
-    COST,
-    RESERVE,
-    WAITING,
-    MASK,
-    DEPTH,
-    TRAIL,
-    KNOWN,
-    LATENCY,
-    TRIED,
-    CUT,
-    STARTED,
-    DELAYED_REQUEST,
-) = range(14)
-"""Places in `Search.state`: counters, and what is known at the current node.
-
-TIME: steps up to it are final. COST: completions of the started requests, added up. RESERVE: free
-memory after TIME at the root's prices. WAITING, MASK: number and set of the waiting requests.
-KNOWN: remembered states. LATENCY: the incumbent's. TRIED, CUT: nodes at which prices were improved,
-and those among them that were cut off.
-STARTED, DELAYED_REQUEST: the branch that led to the current node; -1 for none.
-"""
-
-CHOSEN, START, DELAYED, TRAIL_MARK, TIME_BEFORE, RESERVE_BEFORE, BOUND = range(7)
-"""Columns of `Search.frames`, the path to the current node."""
-
-SET, SET_COST, ROOM, NEXT = range(4)
-"""Columns of `Search.remembered`; ROOM adds up the state's free memory over its steps."""
-
-FINISHED, RUNNING = 0, 1
-
-
-class Search(NamedTuple):
-    """All there is to a search; requests are sorted by volume."""
-
-    prompts: np.ndarray
-    outputs: np.ndarray
-    twins: np.ndarray  # the request before with the same lengths, or -1
-    memory: int
-    total_output: int
-    horizon: int
-    bits: int
-    starts: np.ndarray  # -1 while waiting
-    unsettled: np.ndarray  # could have started a step earlier but for a later step
-    earliest: np.ndarray
-    free: np.ndarray  # per step
-    root_prices: np.ndarray  # integers over 2^bits, per step
-    following: np.ndarray  # [set, i]: least sum of the completions of the set, less that of i
-    cheapest: np.ndarray  # [request, start]: least priced completion from that start on
-    prices: np.ndarray  # floating-point hints, from one node to the next
-    work: PriceWork
-    best_starts: np.ndarray
-    frames: np.ndarray
-    trail: np.ndarray  # (request, its earliest start before), to undo
-    heads: np.ndarray  # newest remembered state per hash of the waiting set
-    remembered: np.ndarray  # (waiting set, cost, room, next)
-    profiles: np.ndarray  # free memory per step after the state's time
-    state: np.ndarray
-
-
-@njit(cache=True)
-def new_search(prompts, outputs, memory, remembered_states):
-    """A search at its root, with an incumbent; ``prompts`` and ``outputs`` sorted by volume."""
-    n = len(prompts)
-    total_output = outputs.sum()
-    longest = outputs.max()
-    best_starts = np.empty(n, dtype=np.int64)
-    latency = incumbent(prompts, outputs, memory, best_starts, n <= TINY)
-    horizon = (best_starts + outputs).max()
-    bits = price_scale_bits(n, memory, horizon)
-    steps = total_output + 2 * longest + 2
-    free = np.full(steps, memory, dtype=np.int64)
-    waiting = np.ones(n, dtype=np.bool_)
-    earliest = np.zeros(n, dtype=np.int64)
-    twins = np.full(n, -1, dtype=np.int64)
-    for i in range(n):
-        for j in range(i):
-            if prompts[i] == prompts[j] and outputs[i] == outputs[j]:
-                twins[i] = j
-    prices = np.zeros(horizon + 1)
-    work = price_work(horizon)
-    improve_prices(
-        prompts,
-        outputs,
-        waiting,
-        earliest,
-        free,
-        0,
-        horizon,
-        latency - 0.99,
-        ROOT_ROUNDS * n if n > TINY else 0,
-        prices,
-        work,
-    )
-    round_prices(prices, 0, horizon, n, bits, work)
-    root_prices = np.zeros(steps, dtype=np.int64)
-    root_prices[1 : horizon + 1] = work.integer[1:]
-    cheapest = cheapest_completions(prompts, outputs, horizon, bits, work)
-    state = np.zeros(14, dtype=np.int64)
-    state[STARTED] = -1
-    state[DELAYED_REQUEST] = -1
-    state[WAITING] = n
-    state[MASK] = (np.int64(1) << n) - 1
-    state[LATENCY] = latency
-    for step in range(1, horizon + 1):
-        state[RESERVE] += memory * root_prices[step]
-    path = n * (total_output + 3)
-    return Search(
-        prompts,
-        outputs,
-        twins,
-        memory,
-        total_output,
-        horizon,
-        bits,
-        np.full(n, -1, dtype=np.int64),
-        np.zeros(n, dtype=np.bool_),
-        earliest,
-        free,
-        root_prices,
-        following_completions(prompts, outputs, memory),
-        cheapest,
-        prices,
-        work,
-        best_starts,
-        np.empty((path, 7), dtype=np.int64),
-        np.empty((path, 2), dtype=np.int64),
-        -np.ones(min(2 ** min(n, 30), HEADS), dtype=np.int64),
-        np.empty((remembered_states, 4), dtype=np.int64),
-        np.empty((remembered_states, longest), dtype=np.int64),
-        state,
-    )
 
 
 @njit(cache=True)
@@ -219,83 +90,6 @@ def fit_waiting(
             chosen = i
             first = start
     return chosen, noted
-
-
-@njit(cache=True)
-def is_settled(outputs, starts, unsettled, free, before, time):
-    """False if the steps up to ``time`` show that a request can be moved one step earlier alone."""
-    for i in range(len(outputs)):
-        if unsettled[i]:
-            last = starts[i] + outputs[i] - 1
-            if before < last <= time:
-                full = False
-                for step in range(starts[i] + 1, last + 1):
-                    full = full or free[step] == 0
-                if not full:
-                    return False
-    return True
-
-
-@njit(cache=True)
-def least_in_sequence(outputs, starts, earliest, following, mask, waiting):
-    """Least sum of the waiting requests' completions by `following_completions`."""
-    least = np.iinfo(np.int64).max
-    for i in range(len(outputs)):
-        if starts[i] < 0:
-            first = waiting * (earliest[i] + outputs[i])
-            least = min(least, first + following[mask ^ (np.int64(1) << i), i])
-    return least
-
-
-@njit(cache=True)
-def is_roomier(one, other):
-    """Whether ``one`` has at least as much free memory as ``other`` in every step."""
-    roomier = True
-    for k in range(len(one)):
-        if one[k] < other[k]:
-            roomier = False
-            break
-    return roomier
-
-
-@njit(cache=True)
-def is_dominated(state, heads, remembered, profiles, free, time):
-    """Whether a remembered state is at least as good; if none is, remember this one."""
-    mask = state[MASK]
-    waiting = state[WAITING]
-    cost = state[COST] + waiting * time
-    head = mask % len(heads)
-    length = profiles.shape[1]
-    profile = free[time + 1 : time + 1 + length]
-    room = profile.sum()
-    before = np.int64(-1)
-    entry = heads[head]
-    for _ in range(LONGEST_SCAN):
-        if entry < 0:
-            break
-        following = remembered[entry, NEXT]
-        if remembered[entry, SET] == mask:
-            may_dominate = remembered[entry, SET_COST] <= cost and remembered[entry, ROOM] >= room
-            if may_dominate and is_roomier(profiles[entry], profile):
-                if before >= 0:  # to the front: it will dominate more
-                    remembered[before, NEXT] = following
-                    remembered[entry, NEXT] = heads[head]
-                    heads[head] = entry
-                return True
-        before = entry
-        entry = following
-    if state[KNOWN] == len(remembered):  # full: forget all, for the latest are the most useful
-        state[KNOWN] = 0
-        heads[:] = -1
-    entry = state[KNOWN]
-    state[KNOWN] += 1
-    remembered[entry, SET] = mask
-    remembered[entry, SET_COST] = cost
-    remembered[entry, ROOM] = room
-    remembered[entry, NEXT] = heads[head]
-    heads[head] = entry
-    profiles[entry, :] = profile
-    return False
 
 
 @njit(cache=True)
