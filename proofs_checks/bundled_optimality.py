@@ -14,7 +14,6 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ..fluid import Plan, plan
@@ -22,18 +21,15 @@ from ..theory import FirstComeFirstServed, GateAndRoute, Prices, exact_rates, in
 from ..theory.claims import Grade
 from ..theory.steady_state import decode_buffer_condition
 from .figures import gap_figure, occupancy_figure
+from .gap_evidence import exponent_evidence, level_and_power, limit_evidence
 from .gap_study import Design, GapStudy, gap_study
 from .instances import NAMED_INSTANCES
 from .instrument import exact_means, same_events, with_wrong_rate
 from .statistics import (
     FAMILY_LEVEL,
-    POWER,
     SETTLING_LEVEL,
     Fitted,
-    fitted_exponent,
-    fitted_limit,
     settled_range,
-    settling_p_value,
 )
 from .verdict import Evidence, Findings, Level, Outcome, Report, outcome_of
 
@@ -112,16 +108,16 @@ def check(level: Level, report: Report) -> Findings:
             evidence.append(pilot_evidence(name, p, design, report))
         studies[name] = gap_study(f"{name}, gate", p, GateAndRoute(p), design, SEED, report)
         evidence += [
-            exponent_evidence(name, studies[name]),
-            limit_evidence(studies[name], level),
+            exponent_evidence(name, studies[name], TESTS),
+            limit_evidence(studies[name], MARGIN[level], TESTS),
         ]
         without_gate[name] = gap_study(
             f"{name}, no gate", p, FirstComeFirstServed(p), CONTROL_DESIGN, SEED, report
         )
         wrong = GateAndRoute(plan_for_wrong_prices(p))
         mispriced = gap_study(f"{name}, wrong prices", p, wrong, CONTROL_DESIGN, SEED, report)
-        controls[f"no gate on {name}"] = (limit_evidence(without_gate[name], level),)
-        controls[f"wrong prices on {name}"] = (limit_evidence(mispriced, level),)
+        controls[f"no gate on {name}"] = (limit_evidence(without_gate[name], MARGIN[level], TESTS),)
+        controls[f"wrong prices on {name}"] = (limit_evidence(mispriced, MARGIN[level], TESTS),)
     evidence.append(milestone_evidence(studies["two-class"]))
     return Findings(
         evidence=tuple(evidence),
@@ -154,73 +150,6 @@ def plan_for_wrong_prices(right: Plan) -> Plan:
     return plan(dataclasses.replace(right.network, prices=prices))
 
 
-def exponent_evidence(name: str, study: GapStudy) -> Evidence:
-    """Whether the gap decays like n^(-1/2) on its settled range.
-
-    Inconclusive where the interval is so wide that it also holds 0 (no decay) or -1, where
-    sqrt(n) gap turns out not to have settled, or where an estimated gap is not positive.
-    """
-    used = study.settled
-    title = f"exponent of the gap where sqrt(n) gap has settled: {name}"
-    sizes = f"n = {used.gpus[0]:,} ... {used.gpus[-1]:,}"
-    if np.any(used.gap <= 0):
-        return Evidence(
-            name=title,
-            grade=Grade.ESTIMATED,
-            outcome=Outcome.INCONCLUSIVE,
-            claimed="-1/2",
-            computed=f"a gap over {sizes} is not positive, no exponent fits",
-        )
-    exponent = fitted_exponent(used)
-    low, high = exponent.interval(FAMILY_LEVEL / TESTS)
-    p_value = settling_p_value(used)
-    if not low <= -0.5 <= high:
-        outcome = Outcome.REFUTED
-    elif p_value < SETTLING_LEVEL or low <= -1 or high >= 0:
-        outcome = Outcome.INCONCLUSIVE
-    else:
-        outcome = Outcome.HOLDS
-    return Evidence(
-        name=title,
-        grade=Grade.ESTIMATED,
-        outcome=outcome,
-        claimed="-1/2",
-        computed=f"{exponent.value:.3f} in [{low:.3f}, {high:.3f}] over {sizes}",
-        slack=min(-0.5 - low, high + 0.5),
-        detail=f"H0: exponent = -1/2; {_test_level(exponent, sides=2)}; sqrt(n) gap constant: "
-        f"Cochran's Q p = {p_value:.2f}",
-    )
-
-
-def limit_evidence(study: GapStudy, level: Level) -> Evidence:
-    """Whether the gap that remains as n grows is within the margin of zero: equivalence test.
-
-    It can hold only where sqrt(n) gap is constant, which is what makes the intercept a limit.
-    """
-    margin = MARGIN[level]
-    used = study.settled
-    limit = fitted_limit(used)
-    # Two one-sided tests at level a each: the two-sided interval of error probability 2 a.
-    low, high = limit.interval(2 * FAMILY_LEVEL / TESTS)
-    if low > margin or high < -margin:
-        outcome = Outcome.REFUTED
-    elif -margin < low and high < margin and settling_p_value(used) >= SETTLING_LEVEL:
-        outcome = Outcome.HOLDS
-    else:
-        outcome = Outcome.INCONCLUSIVE
-    return Evidence(
-        name=f"limit gap of {study.label}",
-        grade=Grade.ESTIMATED,
-        outcome=outcome,
-        claimed=f"within {margin:.1%} of R* = {float(study.plan.value):.3f}",
-        computed=f"{limit.value:+.3%} in [{low:+.3%}, {high:+.3%}]",
-        slack=margin - max(abs(low), abs(high)),
-        detail=f"H0: limit gap at least the margin, two one-sided tests; "
-        f"{_test_level(limit, sides=1)}; "
-        f"intercept over n = {used.gpus[0]:,} ... {used.gpus[-1]:,}",
-    )
-
-
 def milestone_evidence(study: GapStudy) -> Evidence:
     """Whether the gap is below 1 % at 20,000 GPUs."""
     gpus, bound = MILESTONE
@@ -239,7 +168,7 @@ def milestone_evidence(study: GapStudy) -> Evidence:
         claimed=f"< {bound:.0%} of R*",
         computed=f"{gap:.3%}, upper bound {upper:.3%}",
         slack=bound - upper,
-        detail=f"H0: gap >= {bound:.0%}, one-sided; {_test_level(measured, sides=1)}",
+        detail=f"H0: gap >= {bound:.0%}, one-sided; {level_and_power(measured, TESTS, sides=1)}",
     )
 
 
@@ -248,14 +177,6 @@ def _require_hypotheses(name: str, p: Plan) -> None:
         raise ArithmeticError(f"{name}: kappa < (B-1)/B, the theorem does not apply")
     if min(p.network.per_class("patience_rate")) <= 0:
         raise ArithmeticError(f"{name}: a class has patience rate 0, the theorem does not apply")
-
-
-def _test_level(fitted: Fitted, *, sides: int) -> str:
-    level = FAMILY_LEVEL / TESTS
-    return (
-        f"level {level:g} ({FAMILY_LEVEL:g} family-wise over {TESTS} tests), power {POWER:g} "
-        f"at a deviation of {fitted.detectable(level, sides=sides):.2g}"
-    )
 
 
 def _figures(

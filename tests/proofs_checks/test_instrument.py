@@ -11,6 +11,7 @@ import pytest
 
 from kurtz.fluid import Plan, plan
 from kurtz.proofs_checks import Outcome, bundled_optimality, instrument
+from kurtz.proofs_checks.gap_evidence import limit_evidence
 from kurtz.proofs_checks.gap_study import Design, gap_study
 from kurtz.proofs_checks.instances import NAMED_INSTANCES
 from kurtz.stochastic import (
@@ -178,7 +179,8 @@ def test_mutation_a_deleted_gate_is_found_by_the_gap_that_remains(
     target = plans["two-class"]
     design = Design((2_500, 5_000, 10_000), (4, 4, 4), 100, 40, settled_from=2_500)
     study = gap_study("gate deleted", target, GateAndRoute(target), design, 1, lambda _: None)
-    assert bundled_optimality.limit_evidence(study, "quick").outcome is Outcome.REFUTED
+    evidence = limit_evidence(study, bundled_optimality.MARGIN["quick"], tests=1)
+    assert evidence.outcome is Outcome.REFUTED
 
 
 def test_mutation_two_events_in_the_wrong_order_are_found(

@@ -17,11 +17,12 @@ from kurtz.fluid import plan
 from kurtz.proofs_checks.bundled_optimality import (
     CONTROL_DESIGN,
     DESIGNS,
+    MARGIN,
     MILESTONE,
-    exponent_evidence,
-    limit_evidence,
+    TESTS,
     milestone_evidence,
 )
+from kurtz.proofs_checks.gap_evidence import exponent_evidence, limit_evidence
 from kurtz.proofs_checks.gap_study import Design, GapStudy
 from kurtz.proofs_checks.statistics import (
     POWER,
@@ -295,7 +296,7 @@ def test_theorem_4_1_exponent_is_decided_by_its_interval(
     exponent: float, relative_error: float, outcome: Outcome
 ) -> None:
     study = study_of(power_law(exponent, relative_error))
-    assert exponent_evidence("a curve", study).outcome is outcome
+    assert exponent_evidence("a curve", study, TESTS).outcome is outcome
 
 
 def test_theorem_4_1_exponent_needs_a_curve_that_has_settled() -> None:
@@ -304,8 +305,8 @@ def test_theorem_4_1_exponent_needs_a_curve_that_has_settled() -> None:
     study = study_of(curve_of(gap, 0.02))
     assert fitted_exponent(study.curve).value == pytest.approx(-0.5)
     assert settling_p_value(study.curve) < SETTLING_LEVEL
-    assert exponent_evidence("a curve", study).outcome is Outcome.INCONCLUSIVE
-    assert exponent_evidence("a curve", study_of(power_law(-0.5))).outcome is Outcome.HOLDS
+    assert exponent_evidence("a curve", study, TESTS).outcome is Outcome.INCONCLUSIVE
+    assert exponent_evidence("a curve", study_of(power_law(-0.5)), TESTS).outcome is Outcome.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -326,16 +327,16 @@ def test_theorem_4_1_limit_gap_is_decided_by_two_one_sided_tests(
     limit: float, error: float, outcome: Outcome
 ) -> None:
     study = study_of(curve_of(limit + 0.5 / np.sqrt(SIZES), error))
-    assert limit_evidence(study, "quick").outcome is outcome
+    assert limit_evidence(study, MARGIN["quick"], TESTS).outcome is outcome
 
 
 def test_theorem_4_1_full_level_is_stricter_than_quick() -> None:
     study = study_of(curve_of(0.002 + 0.5 / np.sqrt(SIZES), 0.2))
-    assert limit_evidence(study, "quick").outcome is Outcome.HOLDS
-    assert limit_evidence(study, "full").outcome is Outcome.INCONCLUSIVE
+    assert limit_evidence(study, MARGIN["quick"], TESTS).outcome is Outcome.HOLDS
+    assert limit_evidence(study, MARGIN["full"], TESTS).outcome is Outcome.INCONCLUSIVE
     study = study_of(curve_of(0.003 + 0.5 / np.sqrt(SIZES), 0.01))
-    assert limit_evidence(study, "quick").outcome is Outcome.INCONCLUSIVE
-    assert limit_evidence(study, "full").outcome is Outcome.REFUTED
+    assert limit_evidence(study, MARGIN["quick"], TESTS).outcome is Outcome.INCONCLUSIVE
+    assert limit_evidence(study, MARGIN["full"], TESTS).outcome is Outcome.REFUTED
 
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.floats(1e-4, 1))
@@ -349,9 +350,11 @@ def test_theorem_4_1_is_tested_where_it_was_said_to_have_settled_and_nowhere_els
     settled_from = int(SIZES[3])
     study = study_of(replace(right, gap=gap, standard_error=errors), settled_from)
     same = study_of(right, settled_from)
-    assert exponent_evidence("a curve", study) == exponent_evidence("a curve", same)
-    assert limit_evidence(study, "quick") == limit_evidence(same, "quick")
-    assert exponent_evidence("a curve", study).outcome is Outcome.HOLDS
+    assert exponent_evidence("a curve", study, TESTS) == exponent_evidence("a curve", same, TESTS)
+    assert limit_evidence(study, MARGIN["quick"], TESTS) == limit_evidence(
+        same, MARGIN["quick"], TESTS
+    )
+    assert exponent_evidence("a curve", study, TESTS).outcome is Outcome.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -369,7 +372,7 @@ def test_theorem_4_1_gap_at_20_000_gpus_is_decided_against_one_per_cent(
 def test_theorem_4_1_estimated_gap_below_zero_does_not_refute(last: float) -> None:
     # Within its error of a gap that has all but vanished; errors 0.4 %, 0.2 %, 0.1 %.
     study = study_of(curve_of([0.004, 0.002, last], 0.4, gpus=(10_000, 40_000, 160_000)))
-    evidence = exponent_evidence("a curve", study)
+    evidence = exponent_evidence("a curve", study, TESTS)
     assert evidence.outcome is Outcome.INCONCLUSIVE
     assert evidence.slack is None
     assert (
@@ -383,7 +386,7 @@ def test_theorem_4_1_limit_needs_a_curve_that_has_settled() -> None:
     gpus = (10_000, 20_000, 40_000, 80_000)
     study = study_of(curve_of(0.06 * np.array(gpus) ** -0.25, 0.01, gpus))
     assert settled_range(study.curve) is None
-    evidence = limit_evidence(study, "quick")
+    evidence = limit_evidence(study, MARGIN["quick"], TESTS)
     assert evidence.outcome is Outcome.INCONCLUSIVE
     assert evidence.slack is not None
     assert evidence.slack > 0
