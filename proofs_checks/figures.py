@@ -6,7 +6,7 @@ pyplot is touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from ..fluid import Plan
 from ..stochastic import Estimate
-from ..theory.steady_state import OCCUPANCIES
+from ..theory.steady_state import OCCUPANCIES, OccupancyTargets
 from .statistics import fitted_exponent
 
 if TYPE_CHECKING:  # the check modules import this one
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the check modules import this one
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+_COLOURS = (BLUE, ORANGE, GREEN, GREY)
 
 _BLOCK_LABELS = dict(
     zip(
@@ -36,22 +37,26 @@ _BLOCK_LABELS = dict(
 
 def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
     """Gap to R* against the number of GPUs, with and without the gate, and the fitted slope."""
+    return gap_comparison_figure(
+        {"gate-and-route": study, "no gate (first come, first served)": without_gate}
+    )
+
+
+def gap_comparison_figure(studies: Mapping[str, GapStudy]) -> Figure:
+    """Gaps to the plan's value against the number of GPUs, and the first one's fitted slope."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for which, colour, marker, label in (
-        (study, BLUE, "o", "gate-and-route"),
-        (without_gate, ORANGE, "s", "no gate (first come, first served)"),
-    ):
-        curve = which.curve
+    for (label, each), colour, marker in zip(studies.items(), _COLOURS, "osD^", strict=False):
         axes.errorbar(
-            curve.gpus,
-            curve.gap,
-            yerr=1.96 * curve.standard_error,
+            each.curve.gpus,
+            each.curve.gap,
+            yerr=1.96 * each.curve.standard_error,
             fmt=marker,
             color=colour,
             capsize=3,
             label=label,
         )
+    study = next(iter(studies.values()))
     settled = study.settled
     if np.all(settled.gap > 0):
         exponent = fitted_exponent(settled)
@@ -73,8 +78,8 @@ def gap_figure(study: GapStudy, without_gate: GapStudy) -> Figure:
         xscale="log",
         yscale="log",
         xlabel="number of GPUs n",
-        ylabel="gap to $R^*$, relative",
-        title="Gap to the upper bound (bars: 95 %; shaded: range of the fit)",
+        ylabel="gap to the value of the plan, relative",
+        title="Gap to the value of the plan (bars: 95 %; shaded: range of the fit)",
     )
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
@@ -147,4 +152,35 @@ def calibration_figure(entries: Sequence[MeasuredEntry]) -> Figure:
         axes.remove()
     figure.supxlabel("chunk, tokens", fontsize=9)
     figure.supylabel("mixed iteration, ms", fontsize=9)
+    return figure
+
+
+def class_occupancies_figure(
+    plan: OccupancyTargets, runs: Mapping[str, Sequence[Estimate]]
+) -> Figure:
+    """Mixed and solo decode occupancies per class against n, beside the plan (lines)."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    names = plan.network.class_names
+    stages = ("mixed_decode", "solo_decode")
+    for axes, stage in zip(figure.subplots(1, len(stages)), stages, strict=True):
+        for i, name in enumerate(names):
+            colour = _COLOURS[i % len(_COLOURS)]
+            axes.axhline(float(getattr(plan, stage)[i]), color=colour, label=f"plan, {name}")
+            for (label, estimates), marker in zip(runs.items(), "osD^", strict=False):
+                measured = [estimate.occupancies[stage][i] for estimate in estimates]
+                axes.errorbar(
+                    [estimate.gpus for estimate in estimates],
+                    [each.mean for each in measured],
+                    yerr=[each.mean - each.ci[0] for each in measured],
+                    fmt=marker,
+                    mfc="none" if marker != "o" else None,
+                    color=colour,
+                    capsize=2,
+                    label=f"{label}, {name}",
+                )
+        axes.set(xscale="log", xlabel="number of GPUs n", title=_BLOCK_LABELS[stage])
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("requests per GPU (bars: 95 %)")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure

@@ -4,6 +4,7 @@ Per replication the gap is :math:`R^* + \sum_i \phi_i (\hat\lambda_i - \lambda_i
 :math:`\hat\lambda_i` is the arrival rate that the replication happened to see and :math:`\phi_i`
 the plan's shadow price of arrivals: a control variate with fixed coefficients and mean zero,
 which leaves the expectation as it is and takes the luck of the arrivals out of the comparison.
+Revenue R is what the plan's pricing pays.
 """
 
 from __future__ import annotations
@@ -84,5 +85,7 @@ def relative_gaps(plan: Plan, estimate: Estimate) -> np.ndarray:
     expected = np.array(plan.network.per_class("arrival_rate"))
     luck = (estimate.replicated_event_rates[:, EVENTS.index("arrival")] - expected) @ prices
     value = float(plan.value)
-    gaps: np.ndarray = (value + luck - estimate.replicated_revenue) / value
+    separate = plan.pricing == "separate"
+    earned = estimate.replicated_separate_revenue if separate else estimate.replicated_revenue
+    gaps: np.ndarray = (value + luck - earned) / value
     return gaps
