@@ -155,6 +155,28 @@ def calibration_figure(entries: Sequence[MeasuredEntry]) -> Figure:
     return figure
 
 
+def revenue_figure(studies: Mapping[str, GapStudy]) -> Figure:
+    """Revenue as a share of the plan's value against the number of GPUs, where gaps may vanish."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(1, color=GREY, lw=1, label="value of the plan")
+    for (label, study), colour, marker in zip(studies.items(), _COLOURS, "osD^", strict=False):
+        axes.errorbar(
+            study.curve.gpus,
+            1 - study.curve.gap,
+            yerr=1.96 * study.curve.standard_error,
+            fmt=marker,
+            color=colour,
+            capsize=3,
+            label=label,
+        )
+    axes.set(xscale="log", xlabel="number of GPUs n", ylabel="revenue / value of the plan")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def class_occupancies_figure(
     plan: OccupancyTargets, runs: Mapping[str, Sequence[Estimate]]
 ) -> Figure:
