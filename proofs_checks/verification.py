@@ -11,8 +11,11 @@ from . import (
     bundled_knapsack,
     bundled_optimality,
     decode_buffer_elimination,
+    general_sli_policy,
     iteration_time_law,
     revenue_upper_bound,
+    separate_optimality,
+    sli_optimality,
 )
 from .backlog import (
     latency_gain,
@@ -33,6 +36,9 @@ CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
     "bundled-knapsack": bundled_knapsack.check,
     "revenue-upper-bound": revenue_upper_bound.check,
     "bundled-optimality": bundled_optimality.check,
+    "separate-optimality": separate_optimality.check,
+    "sli-optimality": sli_optimality.check,
+    "general-sli-policy": general_sli_policy.check,
     "backlog-np-hard": np_hard.check,
     "fcfs-unbounded": unbounded_ratio.check_first_come,
     "shortest-first-unbounded": unbounded_ratio.check_shortest_output,
