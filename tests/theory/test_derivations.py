@@ -14,20 +14,34 @@ from kurtz.theory.derivations import (
     Inequality,
     bundled_knapsack,
     decode_buffer_elimination,
+    decode_drift,
+    pool_mixing,
+    price_ratio,
     rate_conservation,
+    separate_concave,
     smallest_volume_first,
     sorted_f_chain,
+    time_per_output_token,
 )
 
 OF_NETWORKS = {
     module.__name__.rpartition(".")[2]: module.derivation()
     for module in (bundled_knapsack, decode_buffer_elimination, rate_conservation)
 }
-DERIVATIONS = OF_NETWORKS | {
+OF_PRICES = {
+    module.__name__.rpartition(".")[2]: module.derivation()
+    for module in (price_ratio, separate_concave, time_per_output_token)
+}
+OF_DYNAMICS = {
+    module.__name__.rpartition(".")[2]: module.derivation()
+    for module in (decode_drift, pool_mixing)
+}
+OF_BACKLOGS = {
     derivation.title: derivation
     for module in (sorted_f_chain, smallest_volume_first)
     for derivation in module.chain()
 }
+DERIVATIONS = OF_NETWORKS | OF_PRICES | OF_DYNAMICS | OF_BACKLOGS
 STEPS = [
     pytest.param(derivation, step, id=f"{name}: {step.name}")
     for name, derivation in DERIVATIONS.items()
@@ -64,15 +78,54 @@ def test_a_step_that_is_off_fails(derivation: Derivation, step: Identity | Inequ
     assert not wrong.holds(assumed)
 
 
-@pytest.mark.parametrize("derivation", OF_NETWORKS.values(), ids=OF_NETWORKS)
-def test_the_hypotheses_can_be_met_with_room(derivation: Derivation) -> None:
-    # One point for all derivations: B = 2, kappa = 1, a quarter of the GPUs in prefill, half of
-    # them mixed, an eighth of a slot in mixed and in solo decode, work to match, one class at
-    # mu_p = lambda = 1 and x = 1/4; sums not listed are 1/8.
-    point = {
-        "B": 2, "kappa": 1, "Σ[x]": "1/4", "s": "1/2", "W": "1/4", "lambda": 1, "mu_p": 1,
-        "x": "1/4",
-    }  # fmt: skip
+# Per group one point at which all hypotheses hold with room; what is not listed is 1/8.
+POINTS = [
+    # B = 2, kappa = 1, a quarter of the GPUs in prefill, half of them mixed, an eighth of a slot
+    # in mixed and in solo decode, work to match, one class at mu_p = lambda = 1 and x = 1/4.
+    (
+        OF_NETWORKS,
+        {
+            "B": 2,
+            "kappa": 1,
+            "Σ[x]": "1/4",
+            "s": "1/2",
+            "W": "1/4",
+            "lambda": 1,
+            "mu_p": 1,
+            "x": "1/4",
+        },
+    ),
+    (
+        OF_PRICES,
+        {
+            "B": 2,
+            "kappa": 1,
+            "Σ[x]": "1/4",
+            "W": "1/4",
+            "lambda": 1,
+            "mu_p": 1,
+            "p": 1,
+            "A": "1/4",
+            "A'": "1/4",
+            "M": 1,
+            "h": 1,
+            "X": "1/16",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("derivation", "point"),
+    [
+        pytest.param(derivation, point, id=name)
+        for group, point in POINTS
+        for name, derivation in group.items()
+    ],
+)
+def test_the_hypotheses_can_be_met_with_room(
+    derivation: Derivation, point: dict[str, int | str]
+) -> None:
     for name, expression in derivation.hypotheses:
         symbols = expression.free_symbols
         at = expression.subs({s: sympy.Rational(point.get(s.name, "1/8")) for s in symbols})

@@ -22,6 +22,7 @@ from kurtz.theory.rates import (
 from strategies import networks
 
 PER_CLASS = ("arrival", "patience", "prefill", "mixed_decode", "solo_decode", "weight")
+REVENUES = ("prompt_revenue", "output_revenue")
 
 
 def test_known_rates_of_the_two_class_instance() -> None:
@@ -32,6 +33,8 @@ def test_known_rates_of_the_two_class_instance() -> None:
     assert exactly.kappa == Fraction("1.5122124")
     assert exactly.solo_decode == (Fraction("0.04545"), Fraction("0.113625"))
     assert exactly.weight == (230, 380)
+    assert exactly.prompt_revenue == (30, 300)
+    assert exactly.output_revenue == (200, 80)
     assert exactly.batch == 16
     # Section 2.9 prints six digits.
     assert np.array(exactly.prefill, float) == pytest.approx((25.6472, 2.56472), rel=3e-6)
@@ -41,7 +44,7 @@ def test_known_rates_of_the_two_class_instance() -> None:
 @given(networks())
 def test_floats_are_the_rounded_fractions(network: ServingNetwork) -> None:
     in_floats, exactly = rates(network), exact_rates(network)
-    for name in PER_CLASS:
+    for name in PER_CLASS + REVENUES:
         assert all(isinstance(value, Fraction) for value in getattr(exactly, name))
         expected = [float(value) for value in getattr(exactly, name)]
         assert getattr(in_floats, name) == pytest.approx(expected, rel=1e-14)

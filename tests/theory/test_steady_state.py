@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from kurtz.theory import Rates, ServingNetwork, exact_rates, rates
+from kurtz.theory import Rates, ServingNetwork, exact, exact_rates, rates
 from kurtz.theory.steady_state import (
     OCCUPANCIES,
     block,
-    bundled_form,
     bundled_program,
     decode_buffer_condition,
     knapsack,
+    separate_program,
+    steady_state_form,
 )
 from strategies import networks
 
@@ -27,6 +28,8 @@ TWO_CLASSES = Rates(
     mixed_decode=(17, 19),
     solo_decode=(23, 29),
     weight=(31, 37),
+    prompt_revenue=(47, 53),
+    output_revenue=(59, 61),
     mixed_time=None,
     kappa=Fraction(43),
     batch=41,
@@ -44,7 +47,7 @@ BY_HAND = {
 
 
 def test_equation_40_for_two_classes_is_the_matrix_written_by_hand() -> None:
-    form = bundled_form(TWO_CLASSES)
+    form = steady_state_form(TWO_CLASSES)
     assert form.constraints == tuple(BY_HAND)
     for name, row, equality, bound in zip(
         form.constraints, form.rows, form.equalities, form.bounds, strict=True
@@ -54,8 +57,31 @@ def test_equation_40_for_two_classes_is_the_matrix_written_by_hand() -> None:
     assert list(form.objective) == revenue
 
 
+def test_equation_42_has_the_same_constraints_and_pays_for_prefills_too() -> None:
+    form = steady_state_form(TWO_CLASSES, "separate")
+    assert form.constraints == tuple(BY_HAND)
+    assert form.rows == steady_state_form(TWO_CLASSES).rows
+    assert form.bounds == steady_state_form(TWO_CLASSES).bounds
+    revenue = [47 * 11, 53 * 13, 59 * 17, 61 * 19, 59 * 23, 61 * 29, 0, 0, 0, 0]
+    assert list(form.objective) == revenue
+
+
+@given(networks())
+def test_equation_42_has_class_independent_coefficients(network: ServingNetwork) -> None:
+    # c_p C / tau per prefill, c_d / tau per mixed and c_d gamma per solo decode.
+    rate, gpu, prices = exact_rates(network), network.gpu, network.prices
+    form = steady_state_form(rate, "separate")
+    per_slot = {
+        "prefill": exact(prices.prefill) * gpu.chunk / rate.mixed_time,
+        "mixed_decode": exact(prices.decode) / rate.mixed_time,
+        "solo_decode": exact(prices.decode) * exact(gpu.iteration_time.gamma),
+    }
+    for name, coefficient in per_slot.items():
+        assert set(form.objective[block(name, len(network.classes))]) == {coefficient}
+
+
 def test_variables_stand_in_blocks() -> None:
-    names = bundled_form(TWO_CLASSES).variables
+    names = steady_state_form(TWO_CLASSES).variables
     blocks = {name: names[block(name, 2)] for name in OCCUPANCIES}
     assert blocks == {
         "prefill": ("x_0", "x_1"),
@@ -68,15 +94,15 @@ def test_variables_stand_in_blocks() -> None:
 
 @pytest.mark.parametrize("class_count", [1, 2, 3, 5])
 def test_three_capacities_and_two_balances_per_class(class_count: int) -> None:
-    program = bundled_program(class_count)
-    assert len(program.variables) == 5 * class_count
-    assert sum(constraint.equality for constraint in program.constraints) == 2 * class_count
-    assert len(program.constraints) == 3 + 2 * class_count
+    for program in (bundled_program(class_count), separate_program(class_count)):
+        assert len(program.variables) == 5 * class_count
+        assert sum(constraint.equality for constraint in program.constraints) == 2 * class_count
+        assert len(program.constraints) == 3 + 2 * class_count
 
 
 @given(networks(zero_patience=True))
 def test_fractions_stay_fractions_and_floats_agree_with_them(network: ServingNetwork) -> None:
-    exactly, in_floats = bundled_form(exact_rates(network)), bundled_form(rates(network))
+    exactly, in_floats = steady_state_form(exact_rates(network)), steady_state_form(rates(network))
     entries = [*exactly.objective, *exactly.bounds, *(a for row in exactly.rows for a in row)]
     assert all(isinstance(a, int | Fraction) for a in entries)
     np.testing.assert_allclose(
