@@ -1,8 +1,8 @@
 /* The two-stage chain under gate-and-route as a C programmer would write it by hand: the yardstick
  * for the numba kernel. Two choices keep the comparison fair: the same chain with the same
  * statistics (time integrals of all counts, numbers of all events), and a fast generator of C's
- * own choosing (xoshiro256+, Blackman and Vigna 2021), where the kernel pays for a counter-based
- * one. Classes are a compile-time constant, an advantage the kernel does not have either.
+ * own choosing (xoshiro256+, Blackman and Vigna 2021). Classes are a compile-time constant in both;
+ * gate and router are fixed here, where the kernel looks them up.
  *
  * Build: cc -O3 -march=native -DCLASSES=2 -shared -fPIC chain.c -o chain.so -lm
  */

@@ -1,11 +1,14 @@
 """The Markov chain of a serving network under a policy: what it consists of.
 
 Source: arXiv 2602.02987 v1, Sections 2.3 and 4.1. The state counts, per class, the requests
-waiting for prefill, in prefill, waiting for decode, and decoding in mixed and solo slots; the
-decode buffer is one line across classes. M mixed GPUs hold M prefill slots and M (B-1) decode
-slots, which always run at the mixed speed, as in the paper's proofs; the other n - M GPUs hold
-(n - M) B solo slots. Requests that wait, for prefill or for decode, abandon at their class's
-patience rate: who leaves is uniform among the class's waiting requests.
+waiting for prefill, in prefill, waiting for decode, and decoding in mixed and solo slots. M mixed
+GPUs hold M prefill slots and M (B-1) decode slots, which always run at the mixed speed, as in the
+paper's proofs (none if prefill and decode are disaggregated); the other n - M GPUs hold (n - M) B
+solo slots. Requests that wait, for prefill or for decode, abandon at their class's patience rate:
+who leaves is uniform among the class's waiting requests.
+
+The policy's routing decides where requests wait for decode (the counts do not tell): in one buffer
+across classes, or in the buffers of two pools, the solo and the mixed slots (Sections 5.1, 13).
 
 `reference` steps through this chain readably, `kernel` quickly; both read the parameters from
 `Chain` and use the vocabulary below.
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..theory.errors import InvalidInput, require_integer
 from ..theory.network import ServingNetwork
-from ..theory.policies import Policy
+from ..theory.policies import Layout, Policy, Routing
 from ..theory.rates import rates
 
 EVENTS = (
@@ -45,6 +48,9 @@ PREFILL_QUEUE, PREFILL, DECODE_QUEUE, MIXED_DECODE, SOLO_DECODE = 0, 1, 2, 3, 4
 COUNTED_BY = (-1, PREFILL, SOLO_DECODE, MIXED_DECODE, PREFILL_QUEUE, DECODE_QUEUE)
 """For each kind of event, the count its rate is proportional to (arrivals have none)."""
 
+SOLO_POOL, MIXED_POOL = 0, 1
+"""Decode buffers, in order; a router without pools has the first alone."""
+
 MAX_GAPS = 8
 """A waiting line is closed up once its gaps outnumber its requests by more than this."""
 
@@ -58,6 +64,9 @@ class Chain:
     unit_rates
         Shape (6, classes), 1/s: total arrival rate per class, then the rate per counted request
         of each further kind in `EVENTS`.
+    weights, prompt_revenue, output_revenue
+        Per class: revenue of a completed request under bundled charging, and of its prefill and
+        its decode under separate charging.
     """
 
     policy: Policy
@@ -68,21 +77,25 @@ class Chain:
     mixed_slots: int
     solo_slots: int
     weights: NDArray[np.float64]
+    prompt_revenue: NDArray[np.float64]
+    output_revenue: NDArray[np.float64]
 
 
 def build_chain(network: ServingNetwork, policy: Policy, gpus: int) -> Chain:
     """The chain of ``gpus`` GPUs of ``network`` under ``policy``.
 
-    Raises `InvalidInput` if ``gpus`` is no positive integer or the policy's plan is for another
-    number of classes.
+    Raises `InvalidInput` if ``gpus`` is no positive integer, the policy's plan is for another
+    number of classes, or the policy needs a simulator of individual GPUs.
     """
     require_integer("gpus", gpus, "GPUs", at_least=1)
+    require_static_planning(policy)
     if len(policy.plan.prefill) != len(network.classes):
         raise InvalidInput(
             "policy.plan", f"{len(policy.plan.prefill)} classes", f"{len(network.classes)} classes"
         )
     rate = rates(network)
     mixed_gpus = policy.mixed_gpus(gpus)
+    mixed_slots_per_gpu = network.gpu.batch - 1 if policy.layout is Layout.STATIC else 0
     unit_rates = np.array(
         [
             [gpus * arrival for arrival in rate.arrival],
@@ -99,10 +112,25 @@ def build_chain(network: ServingNetwork, policy: Policy, gpus: int) -> Chain:
         classes=len(network.classes),
         unit_rates=unit_rates,
         mixed_gpus=mixed_gpus,
-        mixed_slots=mixed_gpus * (network.gpu.batch - 1),
+        mixed_slots=mixed_slots_per_gpu * mixed_gpus,
         solo_slots=(gpus - mixed_gpus) * network.gpu.batch,
         weights=np.array(rate.weight),
+        prompt_revenue=np.array(rate.prompt_revenue),
+        output_revenue=np.array(rate.output_revenue),
     )
+
+
+def require_static_planning(policy: Policy) -> None:
+    """Refuse policies whose slots are not dedicated: no count tells which GPU a request is on."""
+    if policy.layout is Layout.SHARED:
+        allowed = "a layout with dedicated GPUs; a shared one needs the simulator of single GPUs"
+        raise InvalidInput("policy.layout", policy.layout.value, allowed)
+    if policy.routing not in (Routing.SOLO_FIRST, Routing.POOLS, Routing.WEIGHTED_POOLS):
+        allowed = "solo first or pools: another routing needs the simulator of single GPUs"
+        raise InvalidInput("policy.routing", policy.routing.value, allowed)
+    if policy.buffer_order() is not None and policy.routing is not Routing.SOLO_FIRST:
+        allowed = "None: an order of classes is for the one buffer of solo-first routing"
+        raise InvalidInput("policy.buffer_order()", policy.buffer_order(), allowed)
 
 
 @dataclass(frozen=True)
@@ -142,3 +170,12 @@ def replication_generator(seed: int, replication: int) -> np.random.Generator:
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(replication,))
     return np.random.Generator(np.random.Philox(sequence))
+
+
+def event_stream(generator: np.random.Generator) -> np.random.Generator:
+    """The numbers that drive the events of a replication: SFC64, seeded by its generator.
+
+    A stream that compiled code can step by itself, see `random_kernel`.
+    """
+    seed = generator.integers(2**32, size=8)
+    return np.random.Generator(np.random.SFC64(seed.tolist()))

@@ -1,15 +1,7 @@
 r"""The exact stationary law of small networks: a judge for the simulators.
 
 Written anew from the statement of the chain (arXiv 2602.02987 v1, Sections 2.3 and 4.1), without
-a line of `reference` or `kernel`. A state consists of
-
-* the prefill queue: for an ungated policy the classes in order of arrival, for a gated one, which
-  sees only the numbers waiting, the same classes sorted;
-* the requests in prefill, per class (at most one on each of the M mixed GPUs);
-* the decode buffer: the classes in order of arrival, one line across classes;
-* the requests that decode in the M (B-1) mixed slots and in the (n-M) B solo slots, per class.
-
-Steps:
+a line of `reference` or `kernel`. `exact_dynamics` lists states and transitions. Steps:
 
 1. list by breadth-first search the states reachable from the empty system with at most ``room``
    requests waiting (for prefill and for decode together); a request that would be one more is
@@ -27,7 +19,7 @@ Occupancies, rates of events and revenue follow from :math:`\pi` by summation.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,16 +31,11 @@ from ..theory.errors import InvalidInput, require_integer, require_number
 from ..theory.network import ServingNetwork
 from ..theory.policies import Policy
 from ..theory.rates import Rates, rates
-from .chain import COUNTS, EVENTS
+from .chain import COUNTS, EVENTS, require_static_planning
+from .exact_dynamics import Dynamics, Line
 
 RESIDUAL_TOLERANCE = 1e-12
 r"""Largest accepted :math:`\max |\pi Q| / \max |Q|`."""
-
-Line = tuple[int, ...]
-"""Either the classes of waiting requests, first come first, or a count per class."""
-
-State = tuple[Line, Line, Line, Line, Line]
-"""Prefill queue (a line), prefill (counts), decode buffer (a line), mixed and solo (counts)."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +50,8 @@ class StationaryLaw:
         Largest imbalance of a state, :math:`\max |\pi Q| / \max |Q|`.
     truncation_loss
         Share of the arriving requests that is lost because the room is finite.
-    revenue_rate
-        Revenue per GPU-second under bundled charging, equation (22).
+    revenue_rate, separate_revenue_rate
+        Revenue per GPU-second under bundled charging, equation (22), and separate, (23).
     occupancies
         For each stage in `kurtz.stochastic.COUNTS`: mean requests per GPU.
     event_rates
@@ -78,6 +65,7 @@ class StationaryLaw:
     residual: float
     truncation_loss: float
     revenue_rate: float
+    separate_revenue_rate: float
     occupancies: Mapping[str, tuple[float, ...]]
     event_rates: Mapping[str, tuple[float, ...]]
 
@@ -102,8 +90,9 @@ def stationary_law(
     Raises
     ------
     InvalidInput
-        An argument is outside its range, or the chain has too many states: it grows fast with
-        GPUs, slots and classes, and with the patience of those who wait.
+        An argument is outside its range, the policy needs a simulator of individual GPUs, or the
+        chain has too many states: it grows fast with GPUs, slots and classes, and with the
+        patience of those who wait.
     ArithmeticError
         The solution of the balance equations is not accurate.
 
@@ -117,6 +106,7 @@ def stationary_law(
     (9.336, 16.0)
     """
     require_integer("gpus", gpus, "GPUs", at_least=1)
+    require_static_planning(policy)
     require_number("tolerance", tolerance, "share of the arriving requests", above=0)
     require_integer("max_states", max_states, "states", at_least=1)
     law, room = None, 0
@@ -135,17 +125,14 @@ class _TruncatedChain:
         self.policy, self.gpus, self.room = policy, gpus, room
         self.rates: Rates = rates(network)
         self.classes = range(len(network.classes))
-        self.prefill_slots = policy.mixed_gpus(gpus)
-        self.mixed_slots = self.prefill_slots * (network.gpu.batch - 1)
-        self.solo_slots = (gpus - self.prefill_slots) * network.gpu.batch
-        nobody = (0,) * len(self.classes)
-        self.states: list[State] = [((), nobody, (), nobody, nobody)]
+        dynamics = Dynamics(network, policy, gpus, room)
+        self.states = [dynamics.empty()]
         number = {self.states[0]: 0}
         entries: list[tuple[int, int, float]] = []
         losses: list[float] = []
         for source, state in enumerate(self.states):  # the list grows while it is read
             lost = 0.0
-            for rate, target, loses in self._transitions(state):
+            for rate, target, loses in dynamics.transitions(state):
                 if target not in number:
                     number[target] = len(self.states)
                     self.states.append(target)
@@ -163,71 +150,19 @@ class _TruncatedChain:
         moves = sparse.coo_array((values, (sources, targets)), shape=shape).tocsr()
         self.generator = (moves - sparse.diags_array(moves.sum(axis=1))).tocsr()
 
-    def _transitions(self, state: State) -> Iterator[tuple[float, State, bool]]:
-        """Rate and target of every transition, and whether a request is lost for want of room."""
-        queue, prefill, buffer, mixed, solo = state
-        rate = self.rates
-        for i in self.classes:
-            joined = (*queue, i) if not self.policy.gated else tuple(sorted((*queue, i)))
-            yield self._bounded(
-                self.gpus * rate.arrival[i], self._gate(joined, prefill, buffer, mixed, solo), state
-            )
-            if prefill[i] > 0:
-                left = _changed(prefill, i, -1)
-                yield self._bounded(
-                    rate.prefill[i] * prefill[i],
-                    self._gate(queue, left, *self._route(i, buffer, mixed, solo)),
-                    self._gate(queue, left, buffer, mixed, solo),
-                )
-            if mixed[i] > 0:
-                left, rest = _changed(mixed, i, -1), buffer[1:]
-                served = _changed(left, buffer[0], 1) if buffer else left
-                target = (queue, prefill, rest, served, solo)
-                yield rate.mixed_decode[i] * mixed[i], target, False
-            if solo[i] > 0:
-                left, rest = _changed(solo, i, -1), buffer[1:]
-                served = _changed(left, buffer[0], 1) if buffer else left
-                target = (queue, prefill, rest, mixed, served)
-                yield rate.solo_decode[i] * solo[i], target, False
-        for place, i in enumerate(queue):
-            rest = queue[:place] + queue[place + 1 :]
-            yield rate.patience[i], (rest, prefill, buffer, mixed, solo), False
-        for place, i in enumerate(buffer):
-            rest = buffer[:place] + buffer[place + 1 :]
-            yield rate.patience[i], (queue, prefill, rest, mixed, solo), False
-
-    def _bounded(self, rate: float, target: State, otherwise: State) -> tuple[float, State, bool]:
-        """The transition to ``target``, or if it has no room, without the request that moves."""
-        overfull = len(target[0]) + len(target[2]) > self.room
-        return rate, otherwise if overfull else target, overfull
-
-    def _gate(self, queue: Line, prefill: Line, buffer: Line, mixed: Line, solo: Line) -> State:
-        """The state after the policy has had its say about an idle prefill slot."""
-        if sum(prefill) < self.prefill_slots:
-            waiting = [queue.count(i) for i in self.classes]
-            oldest = [queue.index(i) if i in queue else math.inf for i in self.classes]
-            i = self.policy.next_class(prefill, waiting, oldest, self.gpus)
-            if i is not None:
-                head = queue.index(i)
-                queue, prefill = queue[:head] + queue[head + 1 :], _changed(prefill, i, 1)
-        return queue, prefill, buffer, mixed, solo
-
-    def _route(self, i: int, buffer: Line, mixed: Line, solo: Line) -> tuple[Line, Line, Line]:
-        """Solo first, then mixed, then the end of the buffer."""
-        if sum(solo) < self.solo_slots:
-            return buffer, mixed, _changed(solo, i, 1)
-        if sum(mixed) < self.mixed_slots:
-            return buffer, _changed(mixed, i, 1), solo
-        return (*buffer, i), mixed, solo
-
     def solve(self) -> StationaryLaw:
         """Stationary law and the averages that follow from it."""
         probabilities, residual = _stationary(self.generator)
         per_gpu = probabilities / self.gpus
-        lines = [[[line.count(i) for i in self.classes] for line in state] for state in self.states]
-        counts = [[state[1], state[3], state[4]] for state in self.states]
-        waiting, busy = np.array(lines), np.array(counts)
-        stages = (waiting[:, 0], busy[:, 0], waiting[:, 2], busy[:, 1], busy[:, 2])
+        queues = np.array([_per_class(s.queue, self.classes) for s in self.states])
+        buffers = np.array(
+            [_per_class(s.solo_buffer + s.mixed_buffer, self.classes) for s in self.states]
+        )
+        prefill, mixed_slots, solo_slots = (
+            np.array([getattr(s, name) for s in self.states])
+            for name in ("prefill", "mixed", "solo")
+        )
+        stages = (queues, prefill, buffers, mixed_slots, solo_slots)
         q_p, x, q_d, y_m, y_s = means = [per_gpu @ stage for stage in stages]
         rate = self.rates
         solo, mixed = rate.solo_decode * y_s, rate.mixed_decode * y_m
@@ -241,13 +176,16 @@ class _TruncatedChain:
             residual=residual,
             truncation_loss=float(per_gpu @ self.losses) / sum(rate.arrival),
             revenue_rate=float((solo + mixed) @ rate.weight),
+            separate_revenue_rate=float(
+                (rate.prefill * x) @ rate.prompt_revenue + (solo + mixed) @ rate.output_revenue
+            ),
             occupancies={k: tuple(v.tolist()) for k, v in zip(COUNTS, means, strict=True)},
             event_rates={k: tuple(v.tolist()) for k, v in zip(EVENTS, events, strict=True)},
         )
 
 
-def _changed(counts: Line, i: int, by: int) -> Line:
-    return (*counts[:i], counts[i] + by, *counts[i + 1 :])
+def _per_class(line: Line, classes: range) -> list[int]:
+    return [line.count(i) for i in classes]
 
 
 def _stationary(generator: sparse.csr_array) -> tuple[NDArray[np.float64], float]:

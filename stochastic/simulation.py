@@ -25,6 +25,7 @@ from .chain import (
     COUNTS,
     EVENTS,
     MIXED_COMPLETION,
+    PREFILL_COMPLETION,
     SOLO_COMPLETION,
     Run,
     Runner,
@@ -51,16 +52,17 @@ class Estimate:
 
     Attributes
     ----------
-    revenue_rate
-        Revenue per GPU-second under bundled charging, equation (22).
+    revenue_rate, separate_revenue_rate
+        Revenue per GPU-second under bundled charging, equation (22), and separate, (23).
     occupancies
         For each stage in `kurtz.stochastic.COUNTS`: requests per GPU, time average.
     event_rates
         For each kind of event in `kurtz.stochastic.EVENTS` (completions and abandonments):
         events per second and GPU.
-    replicated_revenue, replicated_event_rates
-        Shapes (replications,) and (replications, 6, classes): the revenue rate and the event
-        rates of each replication.
+    replicated_revenue, replicated_separate_revenue
+        Shape (replications,): the revenue rates of each replication.
+    replicated_event_rates
+        Shape (replications, 6, classes): its event rates.
     grid, trajectories
         Times (seconds) and, shape (replications, grid points, 5, classes), requests per GPU at
         those times, stages as in ``COUNTS``.
@@ -77,9 +79,11 @@ class Estimate:
     level: float
     class_names: tuple[str, ...]
     revenue_rate: Interval
+    separate_revenue_rate: Interval
     occupancies: Mapping[str, tuple[Interval, ...]]
     event_rates: Mapping[str, tuple[Interval, ...]]
     replicated_revenue: NDArray[np.float64]
+    replicated_separate_revenue: NDArray[np.float64]
     replicated_event_rates: NDArray[np.float64]
     grid: NDArray[np.float64]
     trajectories: NDArray[np.float64]
@@ -143,7 +147,9 @@ def simulate(
     measured = (horizon - warmup) * gpus
     areas = np.array([run.areas for run in runs]) / measured
     events = np.array([run.completed for run in runs]) / measured
-    revenue = (events[:, [SOLO_COMPLETION, MIXED_COMPLETION]].sum(axis=1) * chain.weights).sum(1)
+    decoded = events[:, [SOLO_COMPLETION, MIXED_COMPLETION]].sum(axis=1)
+    revenue = (decoded * chain.weights).sum(1)
+    separate = events[:, PREFILL_COMPLETION] @ chain.prompt_revenue + decoded @ chain.output_revenue
 
     def intervals(samples: NDArray[np.float64]) -> tuple[Interval, ...]:
         return tuple(interval(samples[:, i], level) for i in range(chain.classes))
@@ -158,9 +164,11 @@ def simulate(
         level=level,
         class_names=network.class_names,
         revenue_rate=interval(revenue, level),
+        separate_revenue_rate=interval(separate, level),
         occupancies={name: intervals(areas[:, k]) for k, name in enumerate(COUNTS)},
         event_rates={name: intervals(events[:, k]) for k, name in enumerate(EVENTS)},
         replicated_revenue=revenue,
+        replicated_separate_revenue=separate,
         replicated_event_rates=events,
         grid=times,
         trajectories=np.array([run.grid_counts for run in runs]) / gpus,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planned_policies import PLANNED_POLICIES, LimitedGateAndRoute, Targets
 
 from kurtz.fluid import plan
 from kurtz.stochastic import (
@@ -25,25 +26,19 @@ from kurtz.stochastic import (
 from kurtz.theory import (
     FirstComeFirstServed,
     GateAndRoute,
+    GeneralSliAware,
     Gpu,
     InvalidInput,
     IterationTime,
     Prices,
     RequestClass,
     ServingNetwork,
+    SliAware,
     instance,
+    policy_named,
 )
 
-POLICIES = (GateAndRoute, FirstComeFirstServed)
 PREFILL_QUEUE, PREFILL, DECODE_QUEUE, MIXED_DECODE, SOLO_DECODE = range(len(COUNTS))
-
-
-@dataclass(frozen=True)
-class Targets:
-    """A plan of our own making: the policies ask for no more."""
-
-    prefill: tuple[float, ...]
-    prefill_queue: tuple[float, ...]
 
 
 def both(chain: Chain, seed: int, warmup: float, horizon: float, points: int = 50) -> list[Run]:
@@ -62,7 +57,7 @@ def assert_same(kernel: Run, reference: Run) -> None:
     np.testing.assert_allclose(kernel.areas, reference.areas, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", PLANNED_POLICIES)
 @pytest.mark.parametrize(
     ("name", "gpus", "horizon"),
     [
@@ -85,7 +80,7 @@ def test_kernel_is_the_reference_event_for_event(
     assert_same(kernel, reference)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [GateAndRoute, FirstComeFirstServed, GeneralSliAware])
 def test_lines_outgrow_their_first_rings_in_step(policy: Any) -> None:
     # Requests arrive twice as fast as the single prefill slot serves them and hardly abandon;
     # prefilled requests find one slow decode slot: both kinds of line pass 64 and 128.
@@ -97,7 +92,8 @@ def test_lines_outgrow_their_first_rings_in_step(policy: Any) -> None:
             RequestClass("b", 500, 100, arrival_rate=2.5, patience_rate=0.002),
         ),
     )
-    chain = build_chain(network, policy(Targets((0.5, 0.5), (0.0, 0.0))), 1)
+    targets = Targets(network, (0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 0.0))
+    chain = build_chain(network, policy(targets), 1)
     kernel, reference = both(chain, seed=5, warmup=0.0, horizon=400.0)
     largest = kernel.grid_counts.max(axis=0)
     assert largest[PREFILL_QUEUE].min() > 128
@@ -121,29 +117,38 @@ def networks(draw: st.DrawFn) -> ServingNetwork:
 
 @given(
     network=networks(),
-    policy=st.sampled_from(POLICIES),
+    policy=st.sampled_from(PLANNED_POLICIES),
     gpus=st.integers(1, 6),
     share=st.lists(st.floats(0, 1), min_size=3, max_size=3),
     queue=st.lists(st.floats(0, 2), min_size=3, max_size=3),
+    decode=st.lists(st.sampled_from([0.0, 0.3, 1.0, 2.0]), min_size=6, max_size=6),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_kernel_is_the_reference_on_random_networks(
     network: ServingNetwork,
     policy: Any,
     gpus: int,
     share: list[float],
     queue: list[float],
+    decode: list[float],
     seed: int,
 ) -> None:
     classes = len(network.classes)
-    # Any targets of at most one GPU in all, some of them zero: such a class is never admitted.
-    targets = Targets(tuple(s / classes for s in share[:classes]), tuple(queue[:classes]))
+    # Any targets of at most one GPU in all, some of them zero: such a class the occupancy gate
+    # never admits, and without planned decodes it goes to the solo pool, where its weight is zero.
+    targets = Targets(
+        network,
+        tuple(s / classes for s in share[:classes]),
+        tuple(queue[:classes]),
+        tuple(decode[:classes]),
+        tuple(decode[3:][:classes]),
+    )
     chain = build_chain(network, policy(targets), gpus)
     assert_same(*both(chain, seed, warmup=5.0, horizon=20.0, points=7))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", PLANNED_POLICIES)
 def test_grid_counts_obey_the_balance_and_the_capacities(policy: Any) -> None:
     network = instance("two-class")
     chain = build_chain(network, policy(plan(network)), 20)
@@ -161,12 +166,22 @@ def test_grid_counts_obey_the_balance_and_the_capacities(policy: Any) -> None:
         prefilled - left_buffer - solo - mixed,
         final[DECODE_QUEUE] + final[MIXED_DECODE] + final[SOLO_DECODE],
     )
-    # Capacities (12)-(14), and nobody waits beside a slot that could serve him.
+    # Capacities (12)-(14).
     total = run.grid_counts.sum(axis=2)
     assert run.grid_counts.min() >= 0
     assert total[:, PREFILL].max() <= chain.mixed_gpus
     assert total[:, MIXED_DECODE].max() <= chain.mixed_slots
     assert total[:, SOLO_DECODE].max() <= chain.solo_slots
+
+
+@pytest.mark.parametrize("policy", [GateAndRoute, FirstComeFirstServed])
+def test_nobody_waits_beside_a_slot_that_could_serve_him(policy: Any) -> None:
+    network = instance("two-class")
+    chain = build_chain(network, policy(plan(network)), 20)
+    run = run_kernel(
+        chain, replication_generator(1, 0), 0.0, 200.0, np.linspace(0.0, 200.0, 201), 0
+    )
+    total = run.grid_counts.sum(axis=2)
     buffered = total[:, DECODE_QUEUE] > 0
     assert buffered.any()
     assert (total[buffered, MIXED_DECODE] == chain.mixed_slots).all()
@@ -174,6 +189,42 @@ def test_grid_counts_obey_the_balance_and_the_capacities(policy: Any) -> None:
     queued = total[:, PREFILL_QUEUE] > 0
     assert queued.any()
     assert (total[queued, PREFILL] == chain.mixed_gpus).all()
+
+
+def test_a_full_system_keeps_the_gate_idle() -> None:
+    network = instance("two-class")
+    chain = build_chain(network, LimitedGateAndRoute(plan(network)), 20)
+    times = np.linspace(0.0, 200.0, 201)
+    run = run_kernel(chain, replication_generator(1, 0), 0.0, 200.0, times, 0)
+    total = run.grid_counts.sum(axis=2)
+    past_gate = total.sum(axis=1) - total[:, PREFILL_QUEUE]
+    assert past_gate.max() == 30  # 1.5 requests on each of 20 GPUs
+    idle = (total[:, PREFILL_QUEUE] > 0) & (total[:, PREFILL] < chain.mixed_gpus)
+    assert idle.any()
+    assert (past_gate[idle] == 30).all()
+
+
+def test_a_disaggregated_gpu_never_does_both() -> None:
+    network = instance("two-class")
+    chain = build_chain(network, policy_named("disaggregated", plan(network)), 20)
+    assert chain.mixed_slots == 0
+    assert chain.solo_slots == (20 - chain.mixed_gpus) * network.gpu.batch
+
+
+@pytest.mark.parametrize("name", ["fi-wsp", "gi-wsp", "gf-wsp", "prefill-first"])
+def test_shared_gpus_need_a_simulator_of_their_own(name: str) -> None:
+    network = instance("two-class")
+    with pytest.raises(InvalidInput, match=r"shared.* simulator of single GPUs"):
+        build_chain(network, policy_named(name, plan(network)), 20)
+
+
+def test_pools_have_no_order_of_one_buffer() -> None:
+    class Ordered(SliAware):
+        def buffer_order(self) -> tuple[int, ...]:
+            return (0, 1)
+
+    with pytest.raises(InvalidInput, match="one buffer of solo-first routing"):
+        build_chain(instance("two-class"), Ordered(plan(instance("two-class"))), 20)
 
 
 def small_study(**changes: Any) -> Any:
@@ -246,6 +297,14 @@ def test_estimate_adds_up() -> None:
     # t(0.975, 5) = 2.570582 for six replications
     width = study.revenue_rate.ci[1] - study.revenue_rate.mean
     assert width == pytest.approx(2.570582 * study.revenue_rate.standard_error, rel=1e-6)
+    # (23): prompts pay when prefilled, outputs when decoded.
+    prompts = [p.prompt_tokens * study_network.prices.prefill for p in study_network.classes]
+    outputs = [p.output_tokens * study_network.prices.decode for p in study_network.classes]
+    prefilled = [rate.mean for rate in study.event_rates["prefill_completion"]]
+    assert study.separate_revenue_rate.mean == pytest.approx(
+        np.dot(prompts, prefilled) + np.dot(outputs, completions)
+    )
+    assert study.replicated_separate_revenue.mean() == study.separate_revenue_rate.mean
     small_study(progress=lambda: seen.append(1))
     assert len(seen) == 6
 
@@ -288,7 +347,7 @@ def test_two_equal_classes_share_what_one_class_would_get() -> None:
     x, q = (float(v[0]) for v in (plan(network).prefill, plan(network).prefill_queue))
     whole = simulate(network, FirstComeFirstServed(plan(network)), **settings)
     split = simulate(
-        halves, FirstComeFirstServed(Targets((x / 2, x / 2), (q / 2, q / 2))), **settings
+        halves, FirstComeFirstServed(Targets(halves, (x / 2, x / 2), (q / 2, q / 2))), **settings
     )
     difference = split.revenue_rate.mean - whole.revenue_rate.mean
     error = np.hypot(split.revenue_rate.standard_error, whole.revenue_rate.standard_error)

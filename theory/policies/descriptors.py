@@ -87,10 +87,10 @@ class Policy:
         return self.gate is not Gate.FIRST_COME
 
     def mixed_gpus(self, gpus: int) -> int:
-        """M = ceil(n sum_i x_i*), exactly when the plan is in fractions."""
+        """M = ceil(n sum_i x_i*), exactly when the plan is in fractions, and at most n."""
         require_integer("gpus", gpus, "GPUs", at_least=1)
         mixed: int = math.ceil(gpus * sum(self.plan.prefill))
-        return mixed
+        return min(mixed, gpus)  # floats may add up to a little more than 1
 
     def admits(self, class_index: int) -> bool:
         """Whether the gate ever admits the class."""
@@ -116,6 +116,18 @@ class Policy:
         gpus
             Number n of GPUs.
         """
+        raise NotImplementedError
+
+    def class_order(self) -> tuple[int, ...]:
+        """Classes in the order of a `Gate.PRIORITY`, the first one first."""
+        raise NotImplementedError
+
+    def solo_probability(self, class_index: int) -> float:
+        """Probability that a router with pools sends the class to the solo pool."""
+        raise NotImplementedError
+
+    def pool_weights(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Weights of the classes in the mixed and in the solo pool, for `WEIGHTED_POOLS`."""
         raise NotImplementedError
 
     def admission_limit(self, gpus: int) -> float:
