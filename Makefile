@@ -5,6 +5,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 ROOMS := cli fluid proofs_checks stochastic theory
 
+# The programs here are small: on busy processors BLAS threads that wait for each other cost tenfold.
+export OPENBLAS_NUM_THREADS ?= 1
+
 .PHONY: help verify test book lint types contracts wheel bench readme lock clean
 .DEFAULT_GOAL := help
 

@@ -1,15 +1,17 @@
 """No admissible policy earns more than R* per GPU-second, at any number of GPUs.
 
 Evidence: conservation of rates with weak duality; the exact stationary revenue of small chains,
-all states enumerated, under two policies; and simulated revenue of the named instances, where
-the test is whether it exceeds R*. Control: R* recomputed with solo decode capacity cut, which
-the same revenues must exceed.
+all states enumerated, under two policies; the best admissible policies of small systems
+(`small_systems`); and simulated revenue of the named instances, where the test is whether it
+exceeds R*. Control: R* recomputed with solo decode capacity cut, which the same revenues must
+exceed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 
 from scipy import stats
 
@@ -21,6 +23,12 @@ from ..theory.derivations import rate_conservation
 from ..theory.steady_state import decode_buffer_condition
 from .derived import derivation_evidence
 from .instances import NAMED_INSTANCES
+from .small_systems import (
+    optimal_control_controls,
+    optimal_control_evidence,
+    small_systems_study,
+)
+from .small_systems_figures import gate_figure, sandwich_figure
 from .statistics import FAMILY_LEVEL, Fitted
 from .verdict import Evidence, Findings, Level, Report, outcome_of
 
@@ -52,6 +60,7 @@ def check(level: Level, report: Report) -> Findings:
             policies = (GateAndRoute(p), FirstComeFirstServed(p))
             for policy in policies if level == "full" or gpus == 1 else policies[:1]:
                 laws[name, gpus, policy.name] = stationary_law(p.network, policy, gpus)
+    optima = small_systems_study(level, report)
     estimates = {}
     for name, p in named.items():
         for gpus in GPUS[level]:
@@ -74,6 +83,7 @@ def check(level: Level, report: Report) -> Findings:
         evidence=(
             derivation_evidence(derivation),
             _exact_below(laws, bounds),
+            *optimal_control_evidence(optima),
             *(_simulated_below(name, estimates, named[name], bounds) for name in named),
         ),
         controls={
@@ -86,8 +96,17 @@ def check(level: Level, report: Report) -> Findings:
                 )
                 for name in named
             },
+            **optimal_control_controls(optima),
         },
-        data={"laws": laws, "estimates": estimates, "bounds": bounds},
+        figures={
+            "Gate-and-route, the best policy and the bound, small systems": partial(
+                sandwich_figure, optima
+            ),
+            "What the best gate admits, small-two-class, 2 GPUs": partial(
+                gate_figure, optima["small-two-class", 2]
+            ),
+        },
+        data={"laws": laws, "estimates": estimates, "bounds": bounds, "optima": optima},
     )
 
 

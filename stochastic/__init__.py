@@ -15,6 +15,7 @@ from .erlang_a import ErlangA, erlang_a
 from .exact_chain import StationaryLaw, stationary_law
 from .kernel import run_kernel
 from .least_squares import LawFit, fit_law, powers_of
+from .optimal_control import OptimalControl, optimal_control
 from .reference import run_reference
 from .simulation import Estimate, Interval, simulate
 from .workload import (
@@ -40,6 +41,7 @@ __all__ = [
     "Interval",
     "IterationTimeFit",
     "LawFit",
+    "OptimalControl",
     "PublishedFit",
     "Run",
     "StationaryLaw",
@@ -55,6 +57,7 @@ __all__ = [
     "fit_law",
     "linear_window",
     "measured_tables",
+    "optimal_control",
     "pool_traces",
     "powers_of",
     "published_fits",
