@@ -17,6 +17,15 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         control="a purely quadratic law through the same rule",
     ),
     Claim(
+        claim_id="fluid-limit",
+        statement="Divided by the number of GPUs, the chain follows the fluid equations, at a "
+        "distance of order n^(-1/2).",
+        source=f"{_PAPER}, Theorem 3.1 (the rate is derived)",
+        relation=Relation.TENDS_TO,
+        hypotheses=("initial states converge: empty system", "GPUs dedicated to mixing"),
+        control="the fluid of a network with one wrong rate",
+    ),
+    Claim(
         claim_id="decode-buffer-elimination",
         statement="If kappa >= (B-1)/B, some optimum of the bundled program has empty decode "
         "queues.",
@@ -35,6 +44,15 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         control="decode work of two classes swapped",
     ),
     Claim(
+        claim_id="separate-concave",
+        statement="The separate program equals a concave maximisation in one variable, the share "
+        "of mixed GPUs, with classes filled in descending order of D/P.",
+        source="derived",
+        relation=Relation.EQUAL,
+        hypotheses=("positive patience rates",),
+        control="greedy by P/D",
+    ),
+    Claim(
         claim_id="revenue-upper-bound",
         statement="No admissible policy earns more than R* per GPU-second, at any number of GPUs.",
         source="derived",
@@ -50,6 +68,27 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         relation=Relation.TENDS_TO,
         hypotheses=("kappa >= (B-1)/B", "positive patience rates", "empty initial system"),
         control="no gate (first come, first served); a plan for the wrong prices; a wrong rate",
+    ),
+    Claim(
+        claim_id="fluid-tracking",
+        statement="On fluid paths the occupancy gate drives prefill to its targets, and prefill "
+        "queues approach theirs at the patience rate.",
+        source=f"{_PAPER}, Lemmas 10.1, 10.3 and 10.5",
+        relation=Relation.TENDS_TO,
+        hypotheses=(
+            "x* > 0 and q_p* > 0 in every class for Lemmas 10.1 and 10.3",
+            "positive patience rates",
+        ),
+        control="theta = 0 for one class; no gate; a patience rate a tenth too high",
+    ),
+    Claim(
+        claim_id="decode-buffer-drains",
+        statement="On fluid paths the decode workload obeys the drift identity (61) and the "
+        "decode buffer drains.",
+        source=f"{_PAPER}, Lemmas 10.7, 10.10, 10.12 and Proposition 10.14",
+        relation=Relation.TENDS_TO,
+        hypotheses=("q_d* = 0", "positive patience rates", "x(t) -> x*"),
+        control="kappa the wrong way round; a plan with a decode buffer; no gate",
     ),
     Claim(
         claim_id="separate-optimality",
@@ -77,5 +116,53 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         relation=Relation.TENDS_TO,
         hypotheses=("q_d* > 0 for every class", "both decode pools full", "theta > 0"),
         control="uniform pool weights; weights that do not add up to one",
+    ),
+    Claim(
+        claim_id="price-of-slis",
+        statement="Revenue against the limit of an SLI is piecewise linear with the shadow price "
+        "as slope; decode fairness is cheap per request beside prefill fairness; the price of a "
+        "TPOT target rises to a finite limit at 1/gamma; revenue saturates at the B from which on "
+        "everybody is served.",
+        source=f"{_PAPER}, Section 6.4 (qualified)",
+        relation=Relation.EQUAL,
+        hypotheses=("kappa > 1", "positive patience rates", "q_d = 0"),
+        control="a breakpoint shifted; the price of another row; a TPOT price without the mixed "
+        "slots; a saturation point without prefills",
+    ),
+    Claim(
+        claim_id="constant-price-ratio",
+        statement="Under c_p + c_d = k the best price ratio is the same for every k: an end "
+        "point; an interior ratio is optimal only where revenue is constant along the segment.",
+        source=f"{_PAPER}, Section 6.4 (qualified)",
+        relation=Relation.EQUAL,
+        hypotheses=("arrivals do not depend on prices",),
+        control="demand that responds to prices: not an end; not constant in k",
+    ),
+    Claim(
+        claim_id="convergence-rate",
+        statement="Gate-and-route's gap to R* decays like c n^(-1/2) where the plan fills all "
+        "decode slots, with the constant c of a piecewise linear diffusion.",
+        source="derived",
+        relation=Relation.EQUAL,
+        hypotheses=(
+            "kappa >= (B-1)/B",
+            "positive patience rates",
+            "full decode slots and an empty decode buffer in the plan",
+            "a class that waits in the plan",
+        ),
+        control="no noise of arrivals; a quarter of the patience rates",
+    ),
+    Claim(
+        claim_id="hypotheses-needed",
+        statement="For each theorem on gate-and-route and its relatives it is decided which "
+        "hypotheses the conclusion needs; two entries with partly patient classes stay open.",
+        source="derived",
+        relation=Relation.EQUAL,
+        hypotheses=(
+            "Proposition 10.14 as stated where patience is positive",
+            "equal patience where equilibria have decode queues",
+        ),
+        control="every counterexample where the hypothesis holds; an unplanned class first; a "
+        "mixed GPU in ten too many; targets beyond the arrivals",
     ),
 )
