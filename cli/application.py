@@ -31,7 +31,12 @@ app = typer.Typer(
 
 NetworkFile = Annotated[Path, typer.Argument(metavar="NETWORK.toml", help="A serving network.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Pricing = Annotated[str, typer.Option(help="How requests pay: bundled.")]
+Pricing = Annotated[
+    str,
+    typer.Option(
+        help="How requests pay: bundled (all at decode completion) or separate (by phase)."
+    ),
+]
 
 
 def main() -> None:
@@ -110,21 +115,79 @@ def verify(
 
 
 @app.command()
-def plan(network: NetworkFile, pricing: Pricing = "bundled", json: Json = False) -> None:
+def plan(
+    network: NetworkFile,
+    pricing: Pricing = "bundled",
+    sli: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LIMIT",
+            help="A service-level indicator to impose, with its limit; may be repeated: "
+            "prefill-fairness, decode-fairness (requests per GPU), tpot, waiting-time (seconds), "
+            "abandonment (share), jain (index).",
+        ),
+    ] = None,
+    soft_sli: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WEIGHT",
+            help="A service-level indicator to penalise, with the price of one unit; may be "
+            "repeated: prefill-fairness, decode-fairness, tpot.",
+        ),
+    ] = None,
+    decode_queue_allowed: Annotated[
+        bool,
+        typer.Option(
+            "--decode-queue-allowed", help="Under an SLI, let requests wait for decode too."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Solve the steady-state program of a network, exactly."""
     from ..fluid import plan as solve
+    from ..fluid.penalised import penalised_plan
     from ..theory import read_network
+    from ..theory.penalties import penalty_named
+    from ..theory.sli import linear_slis, sli_named
 
-    output.print_plan(solve(read_network(network), pricing), json=json)
+    given = read_network(network)
+    slis = [sli_named(text) for text in sli or ()]
+    penalties = [penalty_named(text) for text in soft_sli or ()]
+    linear = linear_slis(slis)
+    if penalties or len(linear) < len(slis):
+        penalised = penalised_plan(
+            given, pricing, slis, penalties, decode_queue_allowed=decode_queue_allowed
+        )
+        output.print_penalised_plan(penalised, json=json)
+        return
+    target = solve(given, pricing, linear, decode_queue_allowed=decode_queue_allowed)
+    output.print_plan(target, json=json)
 
 
 @app.command()
 def simulate(
     network: NetworkFile,
-    policy: Annotated[str, typer.Option(help="gate-and-route or fcfs.")] = "gate-and-route",
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="gate-and-route (gg-sp), fcfs (fg-sp), prioritize-and-route, sli-aware, "
+            "sli-general, fi-wsp, gi-wsp, gf-wsp, prefill-first, disaggregated; a name that is "
+            "none lists them all.",
+        ),
+    ] = "gate-and-route",
     gpus: Annotated[
         int, typer.Option(parser=integer("--gpus"), metavar="N", help="Number of GPUs.")
     ] = 200,
+    simulator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="chain (mixed GPUs always at the mixed speed) or fleet (every GPU with its own "
+            "batch, at the speed of what it runs); default: chain, but fleet for policies that "
+            "share GPUs.",
+        ),
+    ] = None,
     horizon: Annotated[
         float,
         typer.Option(parser=real("--horizon"), metavar="X", help="End of a replication, seconds."),
@@ -148,11 +211,12 @@ def simulate(
 ) -> None:
     """Simulate a network under a policy that tracks its plan."""
     from ..fluid import plan as solve
-    from ..stochastic import simulate as run
+    from ..stochastic.fleet import simulator_for
     from ..theory import policy_named, read_network
 
     target = solve(read_network(network))
     chosen = policy_named(policy, target)
+    run = simulator_for(chosen, simulator)
     with progress_bar("replications", replications) as advance:
         estimate = run(
             target.network,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # importing these at run time would make every verb wait for 
     from ..fluid import Plan
     from ..fluid.backlog.bounded_schedule import BoundedSchedule
     from ..fluid.backlog.rules import RuleEntry
+    from ..fluid.penalised import PenalisedPlan
     from ..proofs_checks import Evidence, Ledger
     from ..stochastic import ArrivalStatistics, Estimate, Interval
 
@@ -91,37 +92,68 @@ def write_ledger(ledger: Ledger, json: Path | None, html: Path | None) -> None:
 
 
 def print_plan(plan: Plan, *, json: bool) -> None:
-    """Value, occupancies per class, shadow prices."""
+    """Value, SLIs, occupancies per class, shadow prices."""
     if json:
-        print_json(_plan_fields(plan))
+        print_json(_plan_fields(plan) | {"certified": True})
         return
-    console = _console()
-    console.print(
+    _console().print(
         f"value {float(plan.value):.6f} per GPU-second ({plan.pricing} pricing), certified "
         f"exactly; mixed share {float(plan.mixed_share):.6f}",
         highlight=False,
     )
+    _print_occupancies(plan)
+
+
+def print_penalised_plan(plan: PenalisedPlan, *, json: bool) -> None:
+    """Value, revenue and the certified gap; SLIs, occupancies per class, shadow prices."""
+    if json:
+        fields = {
+            "certified": plan.gap == 0,
+            "gap": float(plan.gap),
+            "revenue": float(plan.revenue),
+            "penalties": {penalty.name: penalty.weight for penalty in plan.penalties},
+        }
+        print_json(_plan_fields(plan) | fields)
+        return
+    console = _console()
+    certified = "certified exactly"
+    if plan.gap > 0:
+        certified = f"certified to be within {float(plan.gap):.1e} of the optimum"
+    console.print(
+        f"value {float(plan.value):.6f} per GPU-second ({plan.pricing} pricing), {certified}; "
+        f"revenue {float(plan.revenue):.6f}; mixed share {float(plan.mixed_share):.6f}",
+        highlight=False,
+    )
+    for penalty in plan.penalties:
+        console.print(f"penalty: {penalty.weight:g} per unit of {penalty.name}", highlight=False)
+    _print_occupancies(plan)
+
+
+def _print_occupancies(plan: Plan | PenalisedPlan) -> None:
+    console = _console()
+    for sli in plan.slis:
+        console.print(f"SLI: {sli.name} with limit {sli.limit:g}", highlight=False)
     table = _table("class", *(name.replace("_", " ") for name in OCCUPANCIES))
     for i, name in enumerate(plan.network.class_names):
         table.add_row(name, *(f"{float(getattr(plan, block)[i]):.6f}" for block in OCCUPANCIES))
     console.print(table)
     console.print("shadow prices (revenue per GPU-second and unit of the constraint)")
     for constraint, price in plan.shadow_prices.items():
-        console.print(f"  {constraint}: {float(price):.6f}", highlight=False)
+        console.print(f"  {constraint}: {float(price):.6f}", highlight=False, markup=False)
 
 
-def _plan_fields(plan: Plan) -> dict[str, Any]:
+def _plan_fields(plan: Plan | PenalisedPlan) -> dict[str, Any]:
     return {
         "value": float(plan.value),
         "value_exact": str(plan.value),
         "pricing": plan.pricing,
+        "slis": {sli.name: sli.limit for sli in plan.slis},
         "mixed_share": float(plan.mixed_share),
         "classes": [
             {"name": name, **{block: float(getattr(plan, block)[i]) for block in OCCUPANCIES}}
             for i, name in enumerate(plan.network.class_names)
         ],
         "shadow_prices": {name: float(price) for name, price in plan.shadow_prices.items()},
-        "certified": True,
     }
 
 

@@ -25,6 +25,11 @@ class NoMixedDecode:
 
     name: ClassVar[str] = "no-mixed-decode"
 
+    @property
+    def limit(self) -> float:
+        """Mixed decodes per GPU that are allowed: none."""
+        return 0.0
+
     def rows(self, rates: Rates, class_names: Sequence[str]) -> tuple[LinearRow, ...]:
         """The one row sum_i y_{m,i} <= 0."""
         coefficients = [0] * (len(OCCUPANCIES) * len(class_names))

@@ -6,14 +6,16 @@ Steps:
 2. from HiGHS's point take a basis, and from there an exact simplex method to the
    lexicographically first optimal vertex: most revenue, then the smallest decode queues, then
    the fewest mixed GPUs, then the most solo decode, then class by class in order the largest
-   prefill, solo and mixed decode occupancies. So the plan is unique, whatever the solver returned,
-   and has q_d* = 0 whenever some optimum has (Proposition 3.2);
+   prefill, solo and mixed decode occupancies, then the smallest prefill queues. So the plan is
+   unique, whatever the solver returned, and has q_d* = 0 whenever some optimum has
+   (Proposition 3.2). Under separate pricing the order is the same: of the optima that differ only
+   in which prompts are prefilled, it takes the one that leaves the fewest decodes waiting;
 3. check the pair of solutions exactly (`Certificate`), and that HiGHS's value agrees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,11 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..theory.errors import CertificateError, InvalidInput
+from ..theory.errors import CertificateError
 from ..theory.linear_program import StandardForm
 from ..theory.network import ServingNetwork
-from ..theory.rates import exact_rates, rates
-from ..theory.steady_state import OCCUPANCIES, block, bundled_form
+from ..theory.rates import exact_rates
+from ..theory.sli import LinearSli, with_slis, without_decode_queue
+from ..theory.steady_state import OCCUPANCIES, block, steady_state_form
 from .certificate import Certificate
 from .simplex import lexicographic_maximum
 
@@ -40,6 +43,10 @@ class Plan:
 
     Attributes
     ----------
+    pricing
+        ``"bundled"`` or ``"separate"``.
+    slis
+        The service-level indicators that were imposed.
     value
         Optimal revenue per GPU-second, exact.
     shadow_prices
@@ -52,6 +59,7 @@ class Plan:
 
     network: ServingNetwork
     pricing: str
+    slis: tuple[LinearSli, ...]
     value: Fraction
     prefill: tuple[Fraction, ...]
     mixed_decode: tuple[Fraction, ...]
@@ -68,7 +76,13 @@ class Plan:
         return sum(self.prefill, Fraction(0))
 
 
-def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
+def plan(
+    network: ServingNetwork,
+    pricing: str = "bundled",
+    slis: Sequence[LinearSli] = (),
+    *,
+    decode_queue_allowed: bool = False,
+) -> Plan:
     """Solve the steady-state program of ``network`` and certify the solution exactly.
 
     Parameters
@@ -76,28 +90,31 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
     network
         The serving network; its floats stand for the decimals they print as.
     pricing
-        ``"bundled"``: program (40), paid at decode completion.
+        ``"bundled"``: program (40), paid at decode completion; ``"separate"``: program (42),
+        prompts paid at prefill and outputs at decode completion.
+    slis
+        Linear SLIs (`kurtz.theory.sli`), imposed together with q_d = 0.
+    decode_queue_allowed
+        Do not impose q_d = 0 beside the SLIs; without SLIs it is never imposed.
 
     Raises
     ------
     InfeasibleError
-        Possible only with classes of patience rate 0; names the clashing constraints.
+        Possible only with SLIs or classes of patience rate 0; names the clashing constraints.
     CertificateError
         HiGHS's value disagrees with the exact one.
     """
-    if pricing != "bundled":
-        raise InvalidInput("pricing", pricing, "'bundled'")
-    form = bundled_form(exact_rates(network), network.class_names)
-    rate = rates(network)
-    found = _solve_with_highs(bundled_form(rate))
+    form = planning_form(network, pricing, slis, decode_queue_allowed=decode_queue_allowed)
+    found = _solve_with_highs(form)
     vertex = lexicographic_maximum(
         form,
-        [form.objective, *_tie_breaks(len(network.classes))],
+        [form.objective, *tie_breaks(len(network.classes))],
         None if found is None else _column_order(form, found[0]),
     )
     certificate = Certificate(form, vertex.primal, vertex.dual)
     value = certificate.primal_objective
     solver_value = None if found is None else found[1]
+    rate = exact_rates(network)
     scale = sum(w * arrival for w, arrival in zip(rate.weight, rate.arrival, strict=True))
     if solver_value is not None and abs(solver_value - float(value)) > SOLVER_TOLERANCE * scale:
         raise CertificateError(f"HiGHS found {solver_value!r}, exact arithmetic {float(value)!r}")
@@ -105,6 +122,7 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
     return Plan(
         network=network,
         pricing=pricing,
+        slis=tuple(slis),
         value=value,
         shadow_prices=dict(zip(form.constraints, vertex.dual, strict=True)),
         certificate=certificate,
@@ -113,20 +131,29 @@ def plan(network: ServingNetwork, pricing: str = "bundled") -> Plan:
     )
 
 
+def planning_form(
+    network: ServingNetwork,
+    pricing: str = "bundled",
+    slis: Sequence[LinearSli] = (),
+    *,
+    decode_queue_allowed: bool = False,
+) -> StandardForm:
+    """The program that `plan` solves, in fractions; parameters as there."""
+    rate, names = exact_rates(network), network.class_names
+    form = steady_state_form(rate, pricing, names)
+    return with_slis(form, rate, slis, names, decode_queue_allowed=decode_queue_allowed)
+
+
 def bundled_value_without_decode_queue(network: ServingNetwork) -> Fraction:
     """Exact optimum of program (40) with q_d = 0 imposed (Proposition 3.2 compares the two)."""
-    class_count = len(network.classes)
-    form = bundled_form(exact_rates(network), network.class_names)
-    row = [0] * len(form.variables)
-    row[block("decode_queue", class_count)] = [1] * class_count
-    without = form.with_constraint("no decode queue", row, 0, equality=True)
-    vertex = lexicographic_maximum(without, [form.objective])
+    without = without_decode_queue(planning_form(network), len(network.classes))
+    vertex = lexicographic_maximum(without, [without.objective])
     return Certificate(without, vertex.primal, vertex.dual).primal_objective
 
 
 def bundled_value_with_solo_capacity(network: ServingNetwork, share: Fraction) -> Fraction:
     """Exact optimum of program (40) with solo decode capacity cut to a ``share``: a wrong bound."""
-    form = bundled_form(exact_rates(network), network.class_names)
+    form = planning_form(network)
     k = form.constraints.index("solo decode capacity")
     decode, rest = block("solo_decode", len(network.classes)), form.rows[k]
     row = [share * Fraction(a) for a in rest]
@@ -160,7 +187,8 @@ def _column_order(form: StandardForm, approximate: NDArray[np.float64]) -> list[
     return [int(j) for j in np.argsort(-np.concatenate([approximate, slacks]), kind="stable")]
 
 
-def _tie_breaks(class_count: int) -> list[list[Any]]:
+def tie_breaks(class_count: int) -> list[list[Any]]:
+    """The objectives after revenue, in the order of the module docstring."""
     width = len(OCCUPANCIES) * class_count
 
     def total(name: str, sign: int) -> list[Any]:
@@ -180,4 +208,5 @@ def _tie_breaks(class_count: int) -> list[list[Any]]:
         *(single("prefill", i) for i in range(class_count)),
         *(single("solo_decode", i) for i in range(class_count)),
         *(single("mixed_decode", i) for i in range(class_count)),
+        total("prefill_queue", -1),
     ]

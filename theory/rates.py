@@ -8,6 +8,9 @@ The formulas below use nothing but arithmetic, so that the same line serves SymP
    \tau = \alpha + \beta C, \quad \mu_{p,i} = \frac{C}{P_i \tau}, \quad
    \mu_{m,i} = \frac{1}{D_i \tau}, \quad \mu_{s,i} = \frac{\gamma}{D_i}, \quad
    \kappa = \gamma \tau, \quad w_i = c_p P_i + c_d D_i.
+
+Bundled charging (21) pays :math:`w_i` when the last token is out; separate charging (23) pays
+:math:`c_p P_i` when the prefill and :math:`c_d D_i` when the decode completes.
 """
 
 from __future__ import annotations
@@ -50,14 +53,27 @@ def bundled_weight(
     prefill_price: Any, prompt_tokens: Any, decode_price: Any, output_tokens: Any
 ) -> Any:
     """Revenue of one completed request under bundled charging, equation (21)."""
-    return prefill_price * prompt_tokens + decode_price * output_tokens
+    return prompt_revenue(prefill_price, prompt_tokens) + output_revenue(
+        decode_price, output_tokens
+    )
+
+
+def prompt_revenue(prefill_price: Any, prompt_tokens: Any) -> Any:
+    """Revenue of one completed prefill under separate charging, equation (23)."""
+    return prefill_price * prompt_tokens
+
+
+def output_revenue(decode_price: Any, output_tokens: Any) -> Any:
+    """Revenue of one completed decode under separate charging, equation (23)."""
+    return decode_price * output_tokens
 
 
 @dataclass(frozen=True)
 class Rates:
     """All rates of a network, per class in order; numbers or SymPy expressions.
 
-    Rates are per second, ``arrival`` per second and GPU, ``weight`` in revenue per request.
+    Rates are per second, ``arrival`` per second and GPU; ``prompt_revenue``, ``output_revenue``
+    and their sum ``weight`` are in revenue per request.
     """
 
     arrival: tuple[Any, ...]
@@ -66,6 +82,8 @@ class Rates:
     mixed_decode: tuple[Any, ...]
     solo_decode: tuple[Any, ...]
     weight: tuple[Any, ...]
+    prompt_revenue: tuple[Any, ...]
+    output_revenue: tuple[Any, ...]
     mixed_time: Any
     kappa: Any
     batch: Any
@@ -91,6 +109,8 @@ def rates(network: ServingNetwork, number: Callable[[Any], Any] = float) -> Rate
             bundled_weight(prefill_price, p, decode_price, d)
             for p, d in zip(prompts, outputs, strict=True)
         ),
+        prompt_revenue=tuple(prompt_revenue(prefill_price, p) for p in prompts),
+        output_revenue=tuple(output_revenue(decode_price, d) for d in outputs),
         mixed_time=time,
         kappa=speed_ratio(gamma, time),
         batch=int(gpu.batch),
@@ -115,6 +135,8 @@ def rate_symbols(class_count: int) -> Rates:
         mixed_decode=indexed("mu_m", positive=True),
         solo_decode=indexed("mu_s", positive=True),
         weight=indexed("w", nonnegative=True),
+        prompt_revenue=indexed("r_p", nonnegative=True),
+        output_revenue=indexed("r_d", nonnegative=True),
         mixed_time=sympy.Symbol("tau", positive=True),
         kappa=sympy.Symbol("kappa", positive=True),
         batch=sympy.Symbol("B", positive=True),

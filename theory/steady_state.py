@@ -11,7 +11,10 @@ Bundled program, equation (40) of arXiv 2602.02987 v1, over occupancies per GPU 
    & \lambda_i - \theta_i q_{p,i} = \mu_{p,i} x_i, \quad
      \mu_{p,i} x_i - \theta_i q_{d,i} = \mu_{m,i} y_{m,i} + \mu_{s,i} y_{s,i}.
 
-Every solver reads the program from here. Its knapsack form (derived; proved in
+The separate program, equation (42), has the same constraints and earns from prefills as well:
+:math:`\sum_i c_p P_i \mu_{p,i} x_i + c_d D_i (\mu_{m,i} y_{m,i} + \mu_{s,i} y_{s,i})`.
+
+Every solver reads the programs from here. The knapsack form of the bundled one (derived; proved in
 `kurtz.theory.derivations`) is
 
 .. math::
@@ -26,13 +29,14 @@ with :math:`x_i = \bar x_i` forced where :math:`\theta_i = 0`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
 import sympy
 
+from .errors import InvalidInput
 from .linear_program import Constraint, LinearProgram, StandardForm
 from .network import ServingNetwork
 from .rates import Rates, rate_symbols
@@ -41,7 +45,16 @@ OCCUPANCIES = ("prefill", "mixed_decode", "solo_decode", "prefill_queue", "decod
 """Names of the variable blocks of every steady-state program, in order."""
 
 _LETTERS = dict(zip(OCCUPANCIES, ("x", "y_m", "y_s", "q_p", "q_d"), strict=True))
-_PARAMETER_BLOCKS = ("arrival", "patience", "prefill", "mixed_decode", "solo_decode", "weight")
+_PARAMETER_BLOCKS = (
+    "arrival",
+    "patience",
+    "prefill",
+    "mixed_decode",
+    "solo_decode",
+    "weight",
+    "prompt_revenue",
+    "output_revenue",
+)
 
 
 class OccupancyTargets(Protocol):
@@ -71,52 +84,57 @@ class OccupancyTargets(Protocol):
 @lru_cache(maxsize=32)
 def bundled_program(class_count: int) -> LinearProgram:
     """Program (40) for ``class_count`` classes, in symbols."""
-    rate = rate_symbols(class_count)
-    classes = range(class_count)
-    x, y_m, y_s, q_p, q_d = (
-        tuple(sympy.Symbol(f"{_LETTERS[name]}_{i}", nonnegative=True) for i in classes)
-        for name in OCCUPANCIES
-    )
-    completions = [rate.mixed_decode[i] * y_m[i] + rate.solo_decode[i] * y_s[i] for i in classes]
-    total_prefill = sum(x)
-    capacities = (
-        Constraint("prefill capacity", total_prefill, sympy.Integer(1)),
-        Constraint("mixed decode capacity", sum(y_m), (rate.batch - 1) * total_prefill),
-        Constraint("solo decode capacity", sum(y_s), rate.batch * (1 - total_prefill)),
-    )
-    prefill_balances = tuple(
-        Constraint(
-            prefill_balance(f"class {i}"),
-            rate.prefill[i] * x[i] + rate.patience[i] * q_p[i],
-            rate.arrival[i],
-            equality=True,
-        )
-        for i in classes
-    )
-    decode_balances = tuple(
-        Constraint(
-            decode_balance(f"class {i}"),
-            completions[i] + rate.patience[i] * q_d[i] - rate.prefill[i] * x[i],
-            sympy.Integer(0),
-            equality=True,
-        )
-        for i in classes
-    )
+    rate, variables = rate_symbols(class_count), _variables(class_count)
     return LinearProgram(
         name="the bundled steady-state program",
         parameters=_parameters(rate),
-        variables=(*x, *y_m, *y_s, *q_p, *q_d),
-        objective=sum(rate.weight[i] * completions[i] for i in classes),
-        constraints=(*capacities, *prefill_balances, *decode_balances),
+        variables=_flat(variables),
+        objective=sum(
+            rate.weight[i] * _completions(rate, variables, i) for i in range(class_count)
+        ),
+        constraints=_constraints(rate, variables),
     )
 
 
-def bundled_form(rates: Rates, class_names: Sequence[str] | None = None) -> StandardForm:
-    """Program (40) at the numbers in ``rates``: floats, or fractions from `exact_rates`.
+@lru_cache(maxsize=32)
+def separate_program(class_count: int) -> LinearProgram:
+    """Program (42) for ``class_count`` classes, in symbols."""
+    rate, variables = rate_symbols(class_count), _variables(class_count)
+    return LinearProgram(
+        name="the separate steady-state program",
+        parameters=_parameters(rate),
+        variables=_flat(variables),
+        objective=sum(
+            rate.prompt_revenue[i] * rate.prefill[i] * variables["prefill"][i]
+            + rate.output_revenue[i] * _completions(rate, variables, i)
+            for i in range(class_count)
+        ),
+        constraints=_constraints(rate, variables),
+    )
+
+
+PROGRAMS: Mapping[str, Callable[[int], LinearProgram]] = {
+    "bundled": bundled_program,
+    "separate": separate_program,
+}
+"""The steady-state program of every pricing, by the number of classes."""
+
+
+def steady_state_form(
+    rates: Rates, pricing: str = "bundled", class_names: Sequence[str] | None = None
+) -> StandardForm:
+    """Program (40) or (42) at the numbers in ``rates``: floats, or fractions from `exact_rates`.
 
     With ``class_names`` the flow balances are called by the names of their classes.
+
+    Raises
+    ------
+    InvalidInput
+        ``pricing`` is not a key of `PROGRAMS`.
     """
-    form = bundled_program(len(rates.arrival)).standard_form(_parameters(rates))
+    if pricing not in PROGRAMS:
+        raise InvalidInput("pricing", pricing, " or ".join(map(repr, PROGRAMS)))
+    form = PROGRAMS[pricing](len(rates.arrival)).standard_form(_parameters(rates))
     if class_names is None:
         return form
     capacities = form.constraints[: -2 * len(class_names)]
@@ -174,6 +192,61 @@ def knapsack(rates: Rates) -> Knapsack:
 def decode_buffer_condition(rates: Rates) -> bool:
     """Hypothesis of Proposition 3.2: kappa >= (B-1)/B."""
     return bool(rates.kappa * rates.batch >= rates.batch - 1)
+
+
+_Variables = Mapping[str, tuple[sympy.Symbol, ...]]
+
+
+def _variables(class_count: int) -> _Variables:
+    return {
+        name: tuple(sympy.Symbol(f"{letter}_{i}", nonnegative=True) for i in range(class_count))
+        for name, letter in _LETTERS.items()
+    }
+
+
+def _flat(variables: _Variables) -> tuple[sympy.Symbol, ...]:
+    return tuple(symbol for name in OCCUPANCIES for symbol in variables[name])
+
+
+def _completions(rate: Rates, variables: _Variables, i: int) -> sympy.Expr:
+    mixed, solo = variables["mixed_decode"][i], variables["solo_decode"][i]
+    return rate.mixed_decode[i] * mixed + rate.solo_decode[i] * solo
+
+
+def _constraints(rate: Rates, variables: _Variables) -> tuple[Constraint, ...]:
+    x, q_p, q_d = (variables[name] for name in ("prefill", "prefill_queue", "decode_queue"))
+    classes, total_prefill = range(len(x)), sum(x)
+    return (
+        Constraint("prefill capacity", total_prefill, sympy.Integer(1)),
+        Constraint(
+            "mixed decode capacity",
+            sum(variables["mixed_decode"]),
+            (rate.batch - 1) * total_prefill,
+        ),
+        Constraint(
+            "solo decode capacity", sum(variables["solo_decode"]), rate.batch * (1 - total_prefill)
+        ),
+        *(
+            Constraint(
+                prefill_balance(f"class {i}"),
+                rate.prefill[i] * x[i] + rate.patience[i] * q_p[i],
+                rate.arrival[i],
+                equality=True,
+            )
+            for i in classes
+        ),
+        *(
+            Constraint(
+                decode_balance(f"class {i}"),
+                _completions(rate, variables, i)
+                + rate.patience[i] * q_d[i]
+                - rate.prefill[i] * x[i],
+                sympy.Integer(0),
+                equality=True,
+            )
+            for i in classes
+        ),
+    )
 
 
 def _parameters(rates: Rates) -> tuple[Any, ...]:

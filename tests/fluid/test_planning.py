@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kurtz.fluid import Certificate, Plan, bundled_value_without_decode_queue, knapsack_values, plan
-from kurtz.fluid.planning import _tie_breaks
+from kurtz.fluid.planning import tie_breaks
 from kurtz.fluid.simplex import is_feasible, lexicographic_maximum
 from kurtz.theory import (
     InfeasibleError,
@@ -26,9 +26,9 @@ from kurtz.theory import (
 )
 from kurtz.theory.steady_state import (
     OCCUPANCIES,
-    bundled_form,
     decode_buffer_condition,
     knapsack,
+    steady_state_form,
 )
 from strategies import networks
 
@@ -39,7 +39,7 @@ def exact_knapsack_value(network: ServingNetwork) -> Fraction:
 
 
 def feasible(network: ServingNetwork) -> bool:
-    return is_feasible(bundled_form(exact_rates(network)))
+    return is_feasible(steady_state_form(exact_rates(network)))
 
 
 def overloaded(*patience_rates: float) -> ServingNetwork:
@@ -115,8 +115,8 @@ def test_the_vertex_does_not_depend_on_the_column_order(
     network: ServingNetwork, random: Random
 ) -> None:
     assume(feasible(network))
-    form = bundled_form(exact_rates(network))
-    objectives = [form.objective, *_tie_breaks(len(network.classes))]
+    form = steady_state_form(exact_rates(network))
+    objectives = [form.objective, *tie_breaks(len(network.classes))]
     columns = list(range(len(form.variables) + form.equalities.count(False)))
     random.shuffle(columns)
     assert (
@@ -133,12 +133,12 @@ def test_identical_classes_with_a_decode_queue_still_have_one_plan() -> None:
         iteration_time=replace(two.gpu.iteration_time, alpha=0.01, beta=1e-5, gamma=10.0),
     )
     twins = tuple(RequestClass(name, 100, 100, 5, 0.1) for name in ("a", "b"))
-    form = bundled_form(exact_rates(ServingNetwork(gpu, Prices(1, 1), twins)))
+    form = steady_state_form(exact_rates(ServingNetwork(gpu, Prices(1, 1), twins)))
     columns = list(range(len(form.variables) + 3))
     vertices = set()
     for seed in range(20):
         Random(seed).shuffle(columns)
-        objectives = [form.objective, *_tie_breaks(2)]
+        objectives = [form.objective, *tie_breaks(2)]
         vertices.add(lexicographic_maximum(form, objectives, columns).primal)
     assert len(vertices) == 1
 

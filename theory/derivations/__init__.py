@@ -3,9 +3,14 @@
 from . import (
     bundled_knapsack,
     decode_buffer_elimination,
+    decode_drift,
+    pool_mixing,
+    price_ratio,
     rate_conservation,
+    separate_concave,
     smallest_volume_first,
     sorted_f_chain,
+    time_per_output_token,
 )
 from .kernel import ClassSum, Derivation, Identity, Inequality
 
@@ -16,7 +21,12 @@ __all__ = [
     "Inequality",
     "bundled_knapsack",
     "decode_buffer_elimination",
+    "decode_drift",
+    "pool_mixing",
+    "price_ratio",
     "rate_conservation",
+    "separate_concave",
     "smallest_volume_first",
     "sorted_f_chain",
+    "time_per_output_token",
 ]
