@@ -54,7 +54,8 @@ def run_kernel(
     rules = _rules(chain, float(warmup), float(horizon), grid)
     state = _empty(chain, event_stream(generator), len(grid), logged)
     while not run_events(rules, state):
-        state = state._replace(rings=grown(state.rings, state.lines))
+        grown_rings = grown(state.rings, state.lines)  # type: ignore[no-untyped-call]
+        state = state._replace(rings=grown_rings)
     events = int(state.progress[0])
     return Run(
         areas=state.areas + state.counts * rules.horizon,

@@ -20,6 +20,7 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..theory import InvalidInput, RequestClass
@@ -179,20 +180,9 @@ def request_classes(
         A number is outside its range, the trace spans no time, or it has fewer distinct pairs
         of lengths than ``classes``.
     """
-    # Here, because importing it takes longer than everything else in this package.
-    from sklearn.cluster import KMeans
-
-    require_integer("classes", classes, "request classes", at_least=1)
     require_number("gpus", gpus, "GPUs", above=0)
-    require_integer("seed", seed, "a seed", at_least=0)
+    labels = class_labels(trace, classes, seed=seed)
     lengths = trace[list(_LENGTHS)]
-    distinct = len(lengths.drop_duplicates())
-    if distinct < classes:
-        raise InvalidInput("classes", classes, f"at most {distinct}, the distinct lengths")
-    logs = np.log(lengths.to_numpy(dtype=float))
-    deviations = logs.std(axis=0)
-    points = (logs - logs.mean(axis=0)) / np.where(deviations > 0, deviations, 1)
-    labels = KMeans(n_clusters=classes, n_init=10, random_state=seed).fit_predict(points)
     groups = lengths.groupby(labels).mean().assign(share=np.bincount(labels) / len(labels))
     rate = arrival_statistics(trace).rate / gpus
     middle = lengths.median()
@@ -204,8 +194,31 @@ def request_classes(
             arrival_rate=float(f"{group['share'] * rate:.4g}"),
             patience_rate=patience_rate,
         )
-        for rank, (_, group) in enumerate(groups.sort_values(list(_LENGTHS)).iterrows(), start=1)
+        for rank, (_, group) in enumerate(groups.iterrows(), start=1)
     )
+
+
+def class_labels(trace: pd.DataFrame, classes: int = 4, *, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Which class of `request_classes` each request of a trace belongs to, counted from 0.
+
+    Steps 1 to 3 there; parameters and errors as there.
+    """
+    # Here, because importing it takes longer than everything else in this package.
+    from sklearn.cluster import KMeans
+
+    require_integer("classes", classes, "request classes", at_least=1)
+    require_integer("seed", seed, "a seed", at_least=0)
+    lengths = trace[list(_LENGTHS)]
+    distinct = len(lengths.drop_duplicates())
+    if distinct < classes:
+        raise InvalidInput("classes", classes, f"at most {distinct}, the distinct lengths")
+    logs = np.log(lengths.to_numpy(dtype=float))
+    deviations = logs.std(axis=0)
+    points = (logs - logs.mean(axis=0)) / np.where(deviations > 0, deviations, 1)
+    labels = KMeans(n_clusters=classes, n_init=10, random_state=seed).fit_predict(points)
+    order = lengths.groupby(labels).mean().sort_values(list(_LENGTHS)).index.to_numpy()
+    ranks: npt.NDArray[np.int64] = np.argsort(order)[labels]
+    return ranks
 
 
 def classes_to_toml(classes: Iterable[RequestClass]) -> str:

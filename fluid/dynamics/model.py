@@ -177,10 +177,10 @@ def fluid_model(network: ServingNetwork, policy: Policy, gpus: int | None = None
         gate_order=np.array(order() if policy.gate is Gate.PRIORITY else (), dtype=np.int64),
         buffer_order=np.array(policy.buffer_order() or (), dtype=np.int64),
         solo_probability=np.array(
-            [policy.solo_probability(i) if pools else 1.0 for i in range(classes)]  # type: ignore[attr-defined]
+            [policy.solo_probability(i) if pools else 1.0 for i in range(classes)]
         ),
         pool_weights=np.array(
-            policy.pool_weights() if pools else np.zeros((2, classes)),  # type: ignore[attr-defined]
+            policy.pool_weights() if pools else np.zeros((2, classes)),
             dtype=np.float64,
         ),
         capacities=np.array([share, beside_prefill * share, rate.batch * (1 - share)]),

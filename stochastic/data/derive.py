@@ -17,6 +17,9 @@ of the two left sides over its right side; above 1, some class is partly rejecte
 Joint lengths of prompt and output: the requests are cut by prompt length into `BANDS` bands of
 equal size, and each band gets quantiles of its prompts and of its outputs. Whoever draws a band
 and then both lengths on their own keeps what dependence there is between bands.
+
+Traffic of the classes of azure-h100: the requests of a class in order of length, every so many of
+them, `SAMPLED` in all; and the arrivals of every class in every second of the pooled trace.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from ...theory import Gpu, InvalidInput, IterationTime, RequestClass
 from ..calibration import IterationTimeFit, calibrate
 from ..workload import (
     arrival_statistics,
+    class_labels,
     classes_to_toml,
     pool_traces,
     read_trace,
@@ -45,6 +49,7 @@ CHUNK = 512
 LOAD = 1.1
 PATIENCE_RATE = 0.1
 BANDS = 12
+SAMPLED = 256
 PERCENTS = (0, 1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 100)
 """Levels of the joint lengths, denser in the tails: outputs are heavy-tailed."""
 
@@ -80,6 +85,8 @@ def derive(raw: Path) -> dict[str, str]:
             {k: pd.DataFrame([asdict(arrival_statistics(t))]).round(6) for k, t in traces.items()}
         ),
         "azure_classes": _per_trace({k: _class_table(t) for k, t in traces.items()}),
+        "azure_class_lengths": class_lengths(pooled),
+        "azure_class_arrivals": class_arrivals(pooled),
     }
     texts = {
         f"{name}.csv": frame.to_csv(index=False, lineterminator="\n")
@@ -156,6 +163,32 @@ def joint_lengths(lengths: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def class_lengths(trace: pd.DataFrame) -> pd.DataFrame:
+    """Lengths of `SAMPLED` requests of each class: ``class``, prompt and output tokens.
+
+    The requests of a class are sorted by prompt and output and taken at equal distances.
+    """
+    labels = class_labels(trace)
+    columns = ["prompt_tokens", "output_tokens"]
+    tables = []
+    for label in range(labels.max() + 1):
+        members = trace[labels == label].sort_values(columns)[columns]
+        places = ((np.arange(SAMPLED) + 0.5) * len(members) / SAMPLED).astype(int)
+        tables.append(members.iloc[places].assign(**{"class": label}))
+    return pd.concat(tables)[["class", *columns]]
+
+
+def class_arrivals(trace: pd.DataFrame) -> pd.DataFrame:
+    """Arrivals of each class, a column each, in every whole second of the trace."""
+    seconds = (trace["time"] - trace["time"].iloc[0]).dt.total_seconds().to_numpy()
+    labels = class_labels(trace)
+    whole = int(seconds[-1])
+    counts = np.zeros((whole, labels.max() + 1), dtype=int)
+    inside = seconds < whole
+    np.add.at(counts, (seconds[inside].astype(int), labels[inside]), 1)
+    return pd.DataFrame(counts, columns=[f"class_{k}" for k in range(counts.shape[1])])
 
 
 def load(gpu: Gpu, classes: tuple[RequestClass, ...]) -> float:
