@@ -46,9 +46,9 @@ DESIGNS: dict[str, dict[Level, Design]] = {
     "two-class": {
         "quick": Design(
             (100, 500, 2_500, 10_000, 20_000, 40_000, 80_000),
-            (8, 8, 8, 8, 24, 8, 4),
+            (8, 8, 8, 4, 16, 6, 4),
             warmup=150,
-            measured=450,
+            measured=300,
             settled_from=20_000,
         ),
         "full": Design(
@@ -62,9 +62,9 @@ DESIGNS: dict[str, dict[Level, Design]] = {
     "azure-h100": {
         "quick": Design(
             (100, 400, 1_600, 6_400, 12_800, 25_600),
-            (16, 16, 16, 8, 8, 6),
+            (16, 16, 16, 8, 6, 4),
             warmup=100,
-            measured=250,
+            measured=200,
             settled_from=6_400,
         ),
         "full": Design(
@@ -80,11 +80,11 @@ DESIGNS: dict[str, dict[Level, Design]] = {
 the full level computes again (`pilot_evidence`)."""
 
 CONTROL_DESIGN = Design(
-    (100, 500, 2_500, 5_000, 10_000),
+    (100, 500, 1_250, 2_500, 5_000),
     (8, 8, 4, 4, 4),
     warmup=150,
-    measured=200,
-    settled_from=2_500,
+    measured=150,
+    settled_from=1_250,
 )
 MILESTONE = (20_000, 0.01)
 

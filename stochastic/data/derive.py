@@ -177,7 +177,8 @@ def class_lengths(trace: pd.DataFrame) -> pd.DataFrame:
         members = trace[labels == label].sort_values(columns)[columns]
         places = ((np.arange(SAMPLED) + 0.5) * len(members) / SAMPLED).astype(int)
         tables.append(members.iloc[places].assign(**{"class": label}))
-    return pd.concat(tables)[["class", *columns]]
+    lengths: pd.DataFrame = pd.concat(tables)[["class", *columns]]
+    return lengths
 
 
 def class_arrivals(trace: pd.DataFrame) -> pd.DataFrame:
