@@ -21,7 +21,7 @@ from kurtz.fluid.dynamics import (
     trajectories,
     trajectory,
 )
-from kurtz.proofs_checks.fluid_cases import random_state
+from kurtz.proofs_checks.networks.fluid_cases import random_state
 from kurtz.theory import GateAndRoute, instance
 
 ROUNDS = 3

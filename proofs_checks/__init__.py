@@ -1,7 +1,7 @@
 """What is verified: one check per claim, verdicts, the ledger, figures."""
 
-from .figures import calibration_figure, gap_figure, occupancy_figure, shadow_price_figure
 from .ledger import Ledger, require_writable, slack_text, write_whole
+from .networks.figures import calibration_figure, gap_figure, occupancy_figure, shadow_price_figure
 from .verdict import LEVELS, Evidence, Findings, Level, Outcome, Verdict
 from .verification import CHECKS, verify
 

@@ -7,24 +7,6 @@ from collections.abc import Callable, Sequence
 
 from ..theory.claims import CLAIMS, claim
 from ..theory.errors import InvalidInput
-from . import (
-    bundled_knapsack,
-    bundled_optimality,
-    constant_price_ratio,
-    convergence_rate,
-    decode_buffer_drains,
-    decode_buffer_elimination,
-    fluid_limit,
-    fluid_tracking,
-    general_sli_policy,
-    hypotheses,
-    iteration_time_law,
-    price_of_slis,
-    revenue_upper_bound,
-    separate_concave,
-    separate_optimality,
-    sli_optimality,
-)
 from .backlog import (
     latency_gain,
     lp_lower_bound,
@@ -36,6 +18,27 @@ from .backlog import (
     unbounded_ratio,
 )
 from .ledger import Ledger
+from .networks import (
+    beyond_exponential,
+    bundled_knapsack,
+    bundled_optimality,
+    constant_price_ratio,
+    convergence_rate,
+    decode_buffer_drains,
+    decode_buffer_elimination,
+    finite_n_policy,
+    fluid_limit,
+    fluid_tracking,
+    general_sli_policy,
+    heuristics_suboptimal,
+    iteration_time_law,
+    price_of_slis,
+    revenue_upper_bound,
+    separate_concave,
+    separate_optimality,
+    sli_optimality,
+)
+from .networks.hypotheses import check as hypotheses
 from .verdict import LEVELS, Findings, Level, Report, Verdict
 
 CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
@@ -51,9 +54,12 @@ CHECKS: dict[str, Callable[[Level, Report], Findings]] = {
     "separate-optimality": separate_optimality.check,
     "sli-optimality": sli_optimality.check,
     "general-sli-policy": general_sli_policy.check,
+    "heuristics-suboptimal": heuristics_suboptimal.check,
     "price-of-slis": price_of_slis.check,
     "constant-price-ratio": constant_price_ratio.check,
+    "finite-n-policy": finite_n_policy.check,
     "convergence-rate": convergence_rate.check,
+    "beyond-exponential": beyond_exponential.check,
     "hypotheses-needed": hypotheses.check,
     "backlog-np-hard": np_hard.check,
     "fcfs-unbounded": unbounded_ratio.check_first_come,

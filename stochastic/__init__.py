@@ -15,7 +15,7 @@ from .erlang_a import ErlangA, erlang_a
 from .exact_chain import StationaryLaw, stationary_law
 from .kernel import run_kernel
 from .least_squares import LawFit, fit_law, powers_of
-from .optimal_control import OptimalControl, optimal_control
+from .optimal_control.control import OptimalControl, optimal_control
 from .reference import run_reference
 from .simulation import Estimate, Interval, simulate
 from .workload import (

@@ -21,10 +21,12 @@ from .policies import (
     Policy,
     PrioritizeAndRoute,
     SliAware,
+    SlotFilling,
     StallingPrefillFirst,
     policy_named,
     policy_names,
 )
+from .published_networks import published_networks
 from .rates import Rates, exact_rates, rates
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "RequestClass",
     "ServingNetwork",
     "SliAware",
+    "SlotFilling",
     "StallingPrefillFirst",
     "exact",
     "exact_rates",
@@ -56,6 +59,7 @@ __all__ = [
     "network_from_tables",
     "policy_named",
     "policy_names",
+    "published_networks",
     "rates",
     "read_network",
 ]

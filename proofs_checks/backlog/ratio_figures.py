@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..figures import BLUE, GREEN, GREY, ORANGE
+from ..networks.figures import BLUE, GREEN, GREY, ORANGE
 from .ratio_members import FAMILIES, KIND_OF_RULE, RatioFamily
 from .ratio_records import EXHAUSTIVE, HUNTED_RULES, Record, largest
 

@@ -35,7 +35,7 @@ from ...theory.backlog.counterexamples import (
 from ...theory.backlog.families import Family
 from ...theory.claims import Grade
 from ..derived import derivation_evidence
-from ..figures import BLUE, GREEN, GREY, ORANGE
+from ..networks.figures import BLUE, GREEN, GREY, ORANGE
 from ..verdict import Evidence, Findings, Level, Report, outcome_of
 from .smallest_losses import smallest_loss_evidence
 

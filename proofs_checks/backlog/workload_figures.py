@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
-from ..figures import BLUE, GREEN, GREY, ORANGE
+from ..networks.figures import BLUE, GREEN, GREY, ORANGE
 from ..statistics import Fitted
 from .workload_study import FIGURES, WorkloadStudy, estimate
 

@@ -8,18 +8,9 @@ import numpy as np
 import pytest
 
 from kurtz.fluid import plan
-from kurtz.proofs_checks import (
-    CHECKS,
-    Evidence,
-    Findings,
-    Outcome,
-    Verdict,
-    bundled_optimality,
-    iteration_time_law,
-    revenue_upper_bound,
-    verify,
-)
-from kurtz.proofs_checks.gap_study import Design
+from kurtz.proofs_checks import CHECKS, Evidence, Findings, Outcome, Verdict, verify
+from kurtz.proofs_checks.networks import bundled_optimality, iteration_time_law, revenue_upper_bound
+from kurtz.proofs_checks.networks.gap_study import Design
 from kurtz.theory import GateAndRoute, InvalidInput, instance
 from kurtz.theory.claims import CLAIMS, Grade, claim
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from kurtz.fluid import plan
-from kurtz.proofs_checks.bundled_optimality import (
+from kurtz.proofs_checks.networks.bundled_optimality import (
     CONTROL_DESIGN,
     DESIGNS,
     MARGIN,
@@ -22,8 +22,8 @@ from kurtz.proofs_checks.bundled_optimality import (
     TESTS,
     milestone_evidence,
 )
-from kurtz.proofs_checks.gap_evidence import exponent_evidence, limit_evidence
-from kurtz.proofs_checks.gap_study import Design, GapStudy
+from kurtz.proofs_checks.networks.gap_evidence import exponent_evidence, limit_evidence
+from kurtz.proofs_checks.networks.gap_study import Design, GapStudy
 from kurtz.proofs_checks.statistics import (
     POWER,
     SETTLED_SIZES,

@@ -14,16 +14,16 @@ from hypothesis.extra import numpy as arrays
 
 from kurtz.fluid import Plan, plan
 from kurtz.stochastic import erlang_a
-from kurtz.stochastic.diffusion import (
+from kurtz.stochastic.diffusion.diffusion_kernel import euler_step, gate
+from kurtz.stochastic.diffusion.gap import controls, losses, predicted_gap
+from kurtz.stochastic.diffusion.model import (
     NOISE_SOURCES,
     Diffusion,
     drift,
     gate_and_route_diffusion,
     prefill_occupancies,
 )
-from kurtz.stochastic.diffusion_gap import controls, losses, predicted_gap
-from kurtz.stochastic.diffusion_kernel import euler_step, gate
-from kurtz.stochastic.diffusion_windows import chain_windows, diffusion_windows
+from kurtz.stochastic.diffusion.windows import chain_windows, diffusion_windows
 from kurtz.theory import InvalidInput, instance, rates
 
 SIZES = (100, math.inf)

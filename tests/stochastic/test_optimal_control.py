@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from kurtz.fluid import plan
 from kurtz.stochastic import stationary_law
-from kurtz.stochastic.optimal_control import OptimalControl, optimal_control
-from kurtz.stochastic.optimal_control_certificate import (
+from kurtz.stochastic.optimal_control.certificate import (
     exact_lower_bound,
     exact_upper_bound,
     needed_overflow_pay,
 )
-from kurtz.stochastic.optimal_control_iteration import solve
-from kurtz.stochastic.optimal_control_linear_program import gain_by_linear_program
-from kurtz.stochastic.optimal_control_process import DecisionProcess
-from kurtz.stochastic.optimal_control_servers import dedicated_servers, undedicated_servers
+from kurtz.stochastic.optimal_control.control import OptimalControl, optimal_control
+from kurtz.stochastic.optimal_control.iteration import solve
+from kurtz.stochastic.optimal_control.linear_program import gain_by_linear_program
+from kurtz.stochastic.optimal_control.process import DecisionProcess
+from kurtz.stochastic.optimal_control.servers import dedicated_servers, undedicated_servers
 from kurtz.theory import (
     GateAndRoute,
     Gpu,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import InvalidInput
 from ..steady_state import OccupancyTargets
 from .descriptors import Gate, Layout, Policy, Routing
+from .finite_size import SlotFilling
 from .planned import (
     FirstComeFirstServed,
     GateAndRoute,
@@ -33,6 +34,7 @@ _POLICIES: dict[str, type[Policy]] = {
         GatedPrefillFirst,
         StallingPrefillFirst,
         Disaggregated,
+        SlotFilling,
     )
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "PrioritizeAndRoute",
     "Routing",
     "SliAware",
+    "SlotFilling",
     "StallingPrefillFirst",
     "policy_named",
     "policy_names",

@@ -1,0 +1,1 @@
+"""Checks of the claims about networks of GPUs that share prefill and decode."""

@@ -1,0 +1,1 @@
+"""Which theorem needs which hypothesis: every entry of the table decided."""
