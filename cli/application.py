@@ -38,6 +38,20 @@ Pricing = Annotated[
     ),
 ]
 
+Slis = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=LIMIT",
+        help="A service-level indicator to impose, with its limit; may be repeated: "
+        "prefill-fairness, decode-fairness (requests per GPU), tpot, waiting-time (seconds), "
+        "abandonment (share), jain (index).",
+    ),
+]
+DecodeQueueAllowed = Annotated[
+    bool,
+    typer.Option("--decode-queue-allowed", help="Under an SLI, let requests wait for decode too."),
+]
+
 
 def main() -> None:
     """Run the command; the entry point of the installed script."""
@@ -118,15 +132,7 @@ def verify(
 def plan(
     network: NetworkFile,
     pricing: Pricing = "bundled",
-    sli: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=LIMIT",
-            help="A service-level indicator to impose, with its limit; may be repeated: "
-            "prefill-fairness, decode-fairness (requests per GPU), tpot, waiting-time (seconds), "
-            "abandonment (share), jain (index).",
-        ),
-    ] = None,
+    sli: Slis = None,
     soft_sli: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,12 +141,7 @@ def plan(
             "repeated: prefill-fairness, decode-fairness, tpot.",
         ),
     ] = None,
-    decode_queue_allowed: Annotated[
-        bool,
-        typer.Option(
-            "--decode-queue-allowed", help="Under an SLI, let requests wait for decode too."
-        ),
-    ] = False,
+    decode_queue_allowed: DecodeQueueAllowed = False,
     json: Json = False,
 ) -> None:
     """Solve the steady-state program of a network, exactly."""
@@ -172,10 +173,18 @@ def simulate(
         typer.Option(
             metavar="NAME",
             help="gate-and-route (gg-sp), fcfs (fg-sp), prioritize-and-route, sli-aware, "
-            "sli-general, fi-wsp, gi-wsp, gf-wsp, prefill-first, disaggregated; a name that is "
-            "none lists them all.",
+            "sli-general, slot-filling, fi-wsp, gi-wsp, gf-wsp, prefill-first, disaggregated.",
         ),
     ] = "gate-and-route",
+    pricing: Annotated[
+        str | None,
+        typer.Option(
+            help="How requests pay, in the plan and in what is reported; default: bundled, but "
+            "separate for prioritize-and-route."
+        ),
+    ] = None,
+    sli: Slis = None,
+    decode_queue_allowed: DecodeQueueAllowed = False,
     gpus: Annotated[
         int, typer.Option(parser=integer("--gpus"), metavar="N", help="Number of GPUs.")
     ] = 200,
@@ -210,11 +219,18 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Simulate a network under a policy that tracks its plan."""
-    from ..fluid import plan as solve
+    from ..fluid.policy_plans import plan_for_policy
     from ..stochastic.fleet import simulator_for
     from ..theory import policy_named, read_network
+    from ..theory.sli import sli_named
 
-    target = solve(read_network(network))
+    target = plan_for_policy(
+        read_network(network),
+        policy,
+        pricing,
+        [sli_named(text) for text in sli or ()],
+        decode_queue_allowed=decode_queue_allowed,
+    )
     chosen = policy_named(policy, target)
     run = simulator_for(chosen, simulator)
     with progress_bar("replications", replications) as advance:

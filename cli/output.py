@@ -108,7 +108,7 @@ def print_penalised_plan(plan: PenalisedPlan, *, json: bool) -> None:
     """Value, revenue and the certified gap; SLIs, occupancies per class, shadow prices."""
     if json:
         fields = {
-            "certified": plan.gap == 0,
+            "certified": plan.certified,
             "gap": float(plan.gap),
             "revenue": float(plan.revenue),
             "penalties": {penalty.name: penalty.weight for penalty in plan.penalties},
@@ -163,10 +163,11 @@ def print_estimate(estimate: Estimate, plan: Plan, *, json: bool) -> None:
         print_json(_estimate_fields(estimate, plan))
         return
     console = _console()
-    revenue, value = estimate.revenue_rate, float(plan.value)
+    revenue, value = _revenue(estimate, plan), float(plan.value)
     console.print(
         f"{estimate.policy}, {estimate.gpus:,} GPUs: revenue {_interval_text(revenue)} per "
-        f"GPU-second, {revenue.mean / value:.2%} of the plan's {value:.3f}",
+        f"GPU-second, {revenue.mean / value:.2%} of the plan's {value:.3f} ({plan.pricing} "
+        "pricing)",
         highlight=False,
     )
     table = _table("per GPU", *estimate.class_names)
@@ -181,6 +182,12 @@ def print_estimate(estimate: Estimate, plan: Plan, *, json: bool) -> None:
     )
 
 
+def _revenue(estimate: Estimate, plan: Plan) -> Interval:
+    """The revenue that the plan's pricing pays."""
+    separate = plan.pricing == "separate"
+    return estimate.separate_revenue_rate if separate else estimate.revenue_rate
+
+
 def _estimate_fields(estimate: Estimate, plan: Plan) -> dict[str, Any]:
     names = estimate.class_names
     return {
@@ -191,8 +198,9 @@ def _estimate_fields(estimate: Estimate, plan: Plan) -> dict[str, Any]:
         "replications": estimate.replications,
         "seed": estimate.seed,
         "level": estimate.level,
+        "pricing": plan.pricing,
         "plan_value": float(plan.value),
-        "revenue_rate": _interval_fields(estimate.revenue_rate),
+        "revenue_rate": _interval_fields(_revenue(estimate, plan)),
         "classes": [
             {
                 "name": name,

@@ -88,11 +88,7 @@ def build_chain(network: ServingNetwork, policy: Policy, gpus: int) -> Chain:
     number of classes, or the policy needs a simulator of individual GPUs.
     """
     require_integer("gpus", gpus, "GPUs", at_least=1)
-    require_static_planning(policy)
-    if len(policy.plan.prefill) != len(network.classes):
-        raise InvalidInput(
-            "policy.plan", f"{len(policy.plan.prefill)} classes", f"{len(network.classes)} classes"
-        )
+    require_applicable(policy, network)
     rate = rates(network)
     mixed_gpus = policy.mixed_gpus(gpus)
     mixed_slots_per_gpu = network.gpu.batch - 1 if policy.layout is Layout.STATIC else 0
@@ -120,8 +116,15 @@ def build_chain(network: ServingNetwork, policy: Policy, gpus: int) -> Chain:
     )
 
 
-def require_static_planning(policy: Policy) -> None:
-    """Refuse policies whose slots are not dedicated: no count tells which GPU a request is on."""
+def require_applicable(policy: Policy, network: ServingNetwork) -> None:
+    """Refuse plans for other classes, and policies whose slots are not dedicated.
+
+    Where they are not, no count tells which GPU a request is on.
+    """
+    if len(policy.plan.prefill) != len(network.classes):
+        raise InvalidInput(
+            "policy.plan", f"{len(policy.plan.prefill)} classes", f"{len(network.classes)} classes"
+        )
     if policy.layout is Layout.SHARED:
         allowed = "a layout with dedicated GPUs; a shared one needs the simulator of single GPUs"
         raise InvalidInput("policy.layout", policy.layout.value, allowed)

@@ -31,7 +31,7 @@ from ..theory.errors import InvalidInput, require_integer, require_number
 from ..theory.network import ServingNetwork
 from ..theory.policies import Policy
 from ..theory.rates import Rates, rates
-from .chain import COUNTS, EVENTS, require_static_planning
+from .chain import COUNTS, EVENTS, require_applicable
 from .exact_dynamics import Dynamics, Line
 
 RESIDUAL_TOLERANCE = 1e-12
@@ -106,7 +106,7 @@ def stationary_law(
     (9.336, 16.0)
     """
     require_integer("gpus", gpus, "GPUs", at_least=1)
-    require_static_planning(policy)
+    require_applicable(policy, network)
     require_number("tolerance", tolerance, "share of the arriving requests", above=0)
     require_integer("max_states", max_states, "states", at_least=1)
     law, room = None, 0

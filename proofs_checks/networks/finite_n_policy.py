@@ -11,8 +11,8 @@ Evidence:
   studied size and falls faster than n^(-1/2), and prefill occupancies stand at the plan's at the
   largest size.
 
-Controls, through the same tests: gate-and-route in place of the policy that should improve on it;
-and slot filling with a gate that never closes. The policy has no parameter; it was chosen on
+Control, through the same tests: gate-and-route in place of the policy that should improve on it.
+The policy has no parameter; it was chosen on
 networks drawn with other seeds than the published ones.
 """
 
@@ -54,7 +54,6 @@ DURATION = Duration(4, 5.0, 6.0, most_replications=16, requests=3e5)
 are noisy."""
 SIZES = {"quick": (25, 200), "full": (25, 100, 400, 1_000)}
 SIZES_DURATION = Duration(10, 5.0, 6.0)
-CONTROL_NETWORKS, CONTROL_DURATION = 6, Duration(4, 5.0, 4.0)
 NETWORK_LEVEL = 0.05
 """Level of the test on one network; the number of rejections is judged at the family's."""
 
@@ -66,16 +65,6 @@ FASTER_THAN = -0.5
 
 OCCUPANCY_MARGIN = 0.01
 """Largest distance of prefill occupancies from the plan's, in requests per GPU."""
-
-
-class NeverClosingGate(SlotFilling):
-    """The control: slot filling whose gate admits as long as there is a slot for prefill."""
-
-    name = "slot-filling without a limit"
-
-    def admission_limit(self, gpus: int) -> float:
-        """No limit."""
-        return math.inf
 
 
 def improved(p: Plan) -> Pair:
@@ -95,14 +84,6 @@ def check(level: Level, report: Report) -> Findings:
     run = partial(_studied, report=report)
     published = run(plans, improved, GPUS, DURATION, "published networks")
     itself = [study.first_against_itself() for study in published]
-    dedicated = [p for p in plans if p.mixed_share < 1]
-    never = run(
-        dedicated[:: -(-len(dedicated) // CONTROL_NETWORKS)],
-        lambda p: (GateAndRoute(p), NeverClosingGate(p)),
-        GPUS,
-        CONTROL_DURATION,
-        "control: a gate that never closes",
-    )
     sizes = [
         study
         for gpus in SIZES[level]
@@ -122,9 +103,6 @@ def check(level: Level, report: Report) -> Findings:
             "gate-and-route against itself": (
                 small_systems_evidence(systems, "gate-and-route"),
                 halved_evidence(itself, "gate-and-route", level),
-            ),
-            "a gate that never closes": (
-                halved_evidence(never, "slot filling without a limit", level),
             ),
         },
         figures={

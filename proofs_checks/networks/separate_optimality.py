@@ -6,7 +6,9 @@ all that arrives: any order of the classes does as well in the limit, prefill is
 and the gap decays like n^(-1/2). Where prefill capacity binds, the order decides; slots never
 idle there, and no gap is left to fit an exponent to.
 
-Control: the reversed order, on the instance where it matters.
+Controls: the reversed order, on the instance where it matters; at the full level, whose margin is
+less than the difference of the two values, gate-and-route with the bundled plan on the paper's
+instance, which leaves R* where the separate value is asked for.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from ...fluid import plan
-from ...theory import PrioritizeAndRoute, instance
-from ..verdict import Findings, Level, Report
+from ...fluid import Plan, plan
+from ...theory import GateAndRoute, PrioritizeAndRoute, instance
+from ..verdict import Evidence, Findings, Level, Report
 from .figures import gap_comparison_figure, revenue_figure
 from .gap_evidence import exponent_evidence, limit_evidence
 from .gap_study import Design, GapStudy, gap_study
@@ -92,10 +94,19 @@ def check(level: Level, report: Report) -> Findings:
         ),
         controls={
             "reversed priority": (limit_evidence(reversed_study, MARGIN[level], TESTS),),
+            **(bundled_control(plans[CRITICAL], report) if level == "full" else {}),
         },
         figures=_figures(studies, reversed_study),
         data={"studies": studies, "reversed priority": reversed_study},
     )
+
+
+def bundled_control(target: Plan, report: Report) -> dict[str, tuple[Evidence, ...]]:
+    """Gate-and-route with the bundled plan, judged by the separate value."""
+    bundled = GateAndRoute(plan(target.network))
+    design = DESIGNS[CRITICAL]["full"]
+    study = gap_study("gate-and-route, bundled plan", target, bundled, design, SEED, report)
+    return {"gate-and-route with the bundled plan": (limit_evidence(study, MARGIN["full"], TESTS),)}
 
 
 def _figures(

@@ -115,8 +115,8 @@ def optimal_control(
     --------
     >>> from kurtz.theory import instance
     >>> best = optimal_control(instance("small-one-class"), gpus=2, mixed_gpus=1)
-    >>> round(float(best.lower), 2), round(float(best.upper), 2)
-    (9.34, 9.34)
+    >>> round(float(best.lower), 1), round(float(best.upper), 1)
+    (9.3, 9.3)
     """
     require_integer("gpus", gpus, "GPUs", at_least=1)
     require_number("tolerance", tolerance, "relative distance of the bounds", above=0)
