@@ -13,6 +13,7 @@ from .calibration import (
 from .chain import COUNTS, EVENTS, Chain, Run, build_chain, replication_generator
 from .erlang_a import ErlangA, erlang_a
 from .exact_chain import StationaryLaw, stationary_law
+from .exact_shared_chain import SharedLaw, shared_stationary_law
 from .kernel import run_kernel
 from .least_squares import LawFit, fit_law, powers_of
 from .optimal_control.control import OptimalControl, optimal_control
@@ -44,6 +45,7 @@ __all__ = [
     "OptimalControl",
     "PublishedFit",
     "Run",
+    "SharedLaw",
     "StationaryLaw",
     "arrival_statistics",
     "azure_arrivals",
@@ -67,6 +69,7 @@ __all__ = [
     "request_classes",
     "run_kernel",
     "run_reference",
+    "shared_stationary_law",
     "simulate",
     "stationary_law",
     "token_quantiles",
