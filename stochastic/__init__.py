@@ -18,7 +18,8 @@ from .kernel import run_kernel
 from .least_squares import LawFit, fit_law, powers_of
 from .optimal_control.control import OptimalControl, optimal_control
 from .reference import run_reference
-from .simulation import Estimate, Interval, simulate
+from .replications import Estimate, Interval
+from .simulation import simulate
 from .workload import (
     ArrivalStatistics,
     arrival_statistics,

@@ -33,7 +33,7 @@ import numpy as np
 
 from ...fluid import Plan
 from ...theory.steady_state import decode_balance, prefill_balance
-from ..simulation import Interval, interval
+from ..replications import Interval, interval
 from .model import Diffusion, Floats
 from .windows import Windows, diffusion_windows
 

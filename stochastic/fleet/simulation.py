@@ -16,23 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 from ...theory.errors import InvalidInput
 from ...theory.network import ServingNetwork
 from ...theory.policies import Layout, Policy
-from ..chain import (
-    COUNTS,
-    EVENTS,
-    MIXED_COMPLETION,
-    PREFILL_COMPLETION,
-    SOLO_COMPLETION,
-    replication_generator,
-)
-from ..simulation import (
+from ..chain import replication_generator
+from ..replications import (
     Estimate,
     Progress,
-    _in_parallel,
-    _validate,
-    _validated_grid,
-    interval,
-    simulate,
+    ReplicationDesign,
+    estimate_of,
+    in_parallel,
+    validated_grid,
 )
+from ..simulation import simulate
 from .fleet_kernel import run_fleet
 from .model import Fleet, FleetRun, Physics, build_fleet
 from .requests import Requests, poisson_requests
@@ -86,8 +79,8 @@ def simulate_fleet(
     InvalidInput
         An argument is outside its range.
     """
-    _validate(horizon, warmup, replications, seed, level, workers)
-    times = _validated_grid(grid, horizon)
+    design = ReplicationDesign(horizon, warmup, replications, seed, level, workers)
+    times = validated_grid(grid, horizon)
     fleet = build_fleet(network, policy, gpus, physics)
     started = time.perf_counter()
 
@@ -96,41 +89,15 @@ def simulate_fleet(
         generator = replication_generator(seed, 2 * replication + 1)
         return runner(fleet, requests, generator, warmup, horizon, times, 0)
 
-    runs = _in_parallel(replicate, replications, workers, progress)
-    measured = (horizon - warmup) * gpus
-    areas = np.array([run.areas for run in runs]) / measured
-    events = np.array([run.completed for run in runs]) / measured
-    completions = events[:, [SOLO_COMPLETION, MIXED_COMPLETION]].sum(axis=1)
-    revenue = completions @ fleet.weights
-    separate = (
-        events[:, PREFILL_COMPLETION] @ fleet.prompt_revenue + completions @ fleet.output_revenue
-    )
-    classes = range(fleet.classes)
-    return Estimate(
-        policy=policy.name,
+    runs = in_parallel(replicate, replications, workers, progress)
+    return estimate_of(
+        runs,
+        design,
+        network=network,
+        policy_name=policy.name,
         gpus=gpus,
-        horizon=horizon,
-        warmup=warmup,
-        replications=replications,
-        seed=seed,
-        level=level,
-        class_names=network.class_names,
-        revenue_rate=interval(revenue, level),
-        separate_revenue_rate=interval(separate, level),
-        occupancies={
-            name: tuple(interval(areas[:, k, i], level) for i in classes)
-            for k, name in enumerate(COUNTS)
-        },
-        event_rates={
-            name: tuple(interval(events[:, k, i], level) for i in classes)
-            for k, name in enumerate(EVENTS)
-        },
-        replicated_revenue=revenue,
-        replicated_separate_revenue=separate,
-        replicated_event_rates=events,
+        paying=fleet,
         grid=times,
-        trajectories=np.array([run.grid_counts for run in runs]) / gpus,
-        events=sum(run.events for run in runs),
         seconds=time.perf_counter() - started,
     )
 
