@@ -49,11 +49,14 @@ SEED = 21
 EVERY = {"quick": 10, "full": 1}
 """Every which of the published networks is studied."""
 
-DURATION = Duration(4, 5.0, 6.0, most_replications=16, requests=3e5)
+DURATION = {
+    "quick": Duration(4, 5.0, 5.0, most_replications=8, requests=1e5),
+    "full": Duration(4, 5.0, 6.0, most_replications=16, requests=3e5),
+}
 """Settled by a pilot run with another seed: where requests are few, so that runs are cheap, they
 are noisy."""
 SIZES = {"quick": (25, 200), "full": (25, 100, 400, 1_000)}
-SIZES_DURATION = Duration(10, 5.0, 6.0)
+SIZES_DURATION = {"quick": Duration(8, 5.0, 4.0), "full": Duration(10, 5.0, 6.0)}
 NETWORK_LEVEL = 0.05
 """Level of the test on one network; the number of rejections is judged at the family's."""
 
@@ -82,12 +85,12 @@ def check(level: Level, report: Report) -> Findings:
     report("small systems, exactly")
     systems = small_systems(level)
     run = partial(_studied, report=report)
-    published = run(plans, improved, GPUS, DURATION, "published networks")
+    published = run(plans, improved, GPUS, DURATION[level], "published networks")
     itself = [study.first_against_itself() for study in published]
     sizes = [
         study
         for gpus in SIZES[level]
-        for study in run(named, improved, gpus, SIZES_DURATION, f"{gpus:,} GPUs")
+        for study in run(named, improved, gpus, SIZES_DURATION[level], f"{gpus:,} GPUs")
     ]
     return Findings(
         evidence=(
