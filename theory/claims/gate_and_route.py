@@ -18,12 +18,12 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     ),
     Claim(
         claim_id="fluid-limit",
-        statement="Divided by the number of GPUs, the chain follows the fluid equations, at a "
-        "distance of order n^(-1/2).",
+        statement="Divided by the number of GPUs, the chain follows the fluid equations; where "
+        "sqrt(n) times the distance settles within the studied sizes, it is of order n^(-1/2).",
         source=f"{_PAPER}, Theorem 3.1 (the rate is derived)",
         relation=Relation.TENDS_TO,
         hypotheses=("initial states converge: empty system", "GPUs dedicated to mixing"),
-        control="the fluid of a network with one wrong rate",
+        control="the fluid of a network with slower solo decodes; with doubled patience rates",
     ),
     Claim(
         claim_id="decode-buffer-elimination",
@@ -79,7 +79,8 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
             "x* > 0 and q_p* > 0 in every class for Lemmas 10.1 and 10.3",
             "positive patience rates",
         ),
-        control="theta = 0 for one class; no gate; a patience rate a tenth too high",
+        control="a plan with q_p* = 0 for one class; theta = 0 for one class; no gate; a patience "
+        "rate a tenth too high",
     ),
     Claim(
         claim_id="decode-buffer-drains",
@@ -88,7 +89,8 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         source=f"{_PAPER}, Lemmas 10.7, 10.10, 10.12 and Proposition 10.14",
         relation=Relation.TENDS_TO,
         hypotheses=("q_d* = 0", "positive patience rates", "x(t) -> x*"),
-        control="kappa the wrong way round; a plan with a decode buffer; no gate",
+        control="kappa the wrong way round; C* with one row wrong; a plan with a decode buffer; "
+        "no gate",
     ),
     Claim(
         claim_id="separate-optimality",
@@ -97,12 +99,13 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         source=f"{_PAPER}, Theorem 4.2",
         relation=Relation.TENDS_TO,
         hypotheses=("positive patience rates", "empty initial system"),
-        control="the smallest D/P first",
+        control="the smallest D/P first; at the full level gate-and-route with the bundled plan",
     ),
     Claim(
         claim_id="sli-optimality",
-        statement="Under SLI-aware gate-and-route every class's occupancies tend to the plan, "
-        "constraints are met and the revenue tends to the plan's value.",
+        statement="Under SLI-aware gate-and-route with SLIs as constraints, every class's "
+        "occupancies tend to the plan, constraints are met and the revenue tends to the plan's "
+        "value.",
         source=f"{_PAPER}, Theorem 5.1 and Proposition 12.1",
         relation=Relation.TENDS_TO,
         hypotheses=("a strictly feasible point", "an optimum with q_d* = 0", "theta > 0"),
@@ -164,7 +167,7 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
             "positive patience rates",
             "moving a KV cache is free",
         ),
-        control="gate-and-route against itself; slot filling with a gate that never closes",
+        control="gate-and-route against itself",
     ),
     Claim(
         claim_id="convergence-rate",
@@ -197,15 +200,16 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     ),
     Claim(
         claim_id="hypotheses-needed",
-        statement="For each theorem on gate-and-route and its relatives it is decided which "
-        "hypotheses the conclusion needs; two entries with partly patient classes stay open.",
+        statement="For each theorem and each hypothesis in a table it is decided whether the "
+        "conclusion can fail without the hypothesis; two entries with partly patient classes stay "
+        "open, and three on the fluid limit are argued in words.",
         source="derived",
         relation=Relation.EQUAL,
         hypotheses=(
-            "Proposition 10.14 as stated where patience is positive",
-            "equal patience where equilibria have decode queues",
+            "Propositions 10.14 and 13.5 as stated where patience is positive",
+            "equal patience where equilibria of one buffer have decode queues",
         ),
         control="every counterexample where the hypothesis holds; an unplanned class first; a "
-        "mixed GPU in ten too many; targets beyond the arrivals",
+        "mixed GPU in ten too many; targets beyond the arrivals; uniform pool weights",
     ),
 )

@@ -13,8 +13,8 @@ come first served, all classes wait equally long; with equal patience the same f
    R = f \sum_i w_i \mu_{p,i} x_i .
 
 Solo slots fill first; a class-blind router gives each class its share of the decode work in either
-kind. `is_steady` tests any point against the fluid equations themselves, so that nothing rests on
-these formulas.
+kind. `is_steady` tests any point against the fluid equations and the order of arrival, without
+these formulas. It takes x as given: that the gate leads there is the proof in `proofs`.
 """
 
 from __future__ import annotations
@@ -134,11 +134,19 @@ def equilibrium(
 
 
 def is_steady(network: ServingNetwork, point: FluidPoint, share: Fraction) -> bool:
-    """Whether the fluid equations leave ``point`` where it is, under the router.
+    """Whether the fluid equations leave ``point`` where it is, under one buffer and the router.
 
     The flow balances are rows of program (40); the slots of the ``share`` of mixed GPUs suffice;
     no prefill slot idles beside a waiting request of a planned class, no decode slot beside a
-    waiting decode, and mixed slots are used only if all solo slots are.
+    waiting decode, and mixed slots are used only if all solo slots are. The buffer is served in
+    order of arrival: all classes wait equally long, hence q_d,i / (mu_p,i x_i) is the same for
+    all (with equal patience), and a freed slot takes whoever is first, so that the share of solo
+    slots among the admissions is the same for all.
+
+    Raises
+    ------
+    InvalidInput
+        Decode requests wait and the classes in prefill differ in patience.
     """
     rate = exact_rates(network)
     form = planning_form(network)
@@ -158,7 +166,23 @@ def is_steady(network: ServingNetwork, point: FluidPoint, share: Fraction) -> bo
         and prefill_spare * waiting == 0
         and (mixed_spare + solo_spare) * sum(point.decode_queue) == 0
         and solo_spare * sum(point.mixed_decode) == 0
+        and _in_order_of_arrival(rate, point)
     )
+
+
+def _in_order_of_arrival(rate: Rates, point: FluidPoint) -> bool:
+    served = [i for i, x in enumerate(point.prefill) if x > 0]
+    patience = {rate.patience[i] for i in served}
+    if sum(point.decode_queue) > 0 and len(patience) > 1:
+        raise InvalidInput("patience_rate", sorted(map(float, patience)), "equal")
+    waits = {point.decode_queue[i] / (rate.prefill[i] * point.prefill[i]) for i in served}
+    splits = set()
+    for i in served:
+        to_mixed = rate.mixed_decode[i] * point.mixed_decode[i]
+        to_solo = rate.solo_decode[i] * point.solo_decode[i]
+        if to_mixed + to_solo > 0:
+            splits.add(to_solo / (to_mixed + to_solo))
+    return len(waits) <= 1 and len(splits) <= 1
 
 
 def gated_prefill(p: Plan, share: Fraction) -> Occupancies:

@@ -91,6 +91,35 @@ def rarely_prefilling(*, kappa: float = 0.1) -> ServingNetwork:
     return network(RequestClass("only", 100, 10, 2, 1), kappa=kappa, prices=OUTPUTS_PAY)
 
 
+def backlogged(*, prefill_price: float = 1) -> ServingNetwork:
+    """All arrivals fit into 3/5 of the prefill slots, their decode work 9/5 not into 7/5.
+
+    At a prefill price of a hundredth it is all one how much is prefilled beyond what is decoded.
+    """
+    return network(
+        RequestClass("short outputs", 100, 2, 3, 1),
+        RequestClass("long outputs", 100, 4, 3, 2),
+        kappa=1,
+        prices=Prices(prefill=prefill_price, decode=1),
+    )
+
+
+def backlogged_and_unplanned() -> ServingNetwork:
+    """`backlogged` with a third class of little output, which an optimum may leave out."""
+    two = backlogged(prefill_price=0.01)
+    return replace(two, classes=(*two.classes, RequestClass("left out", 1000, 1, 1, 1)))
+
+
+def rates_the_wrong_way_round() -> ServingNetwork:
+    """The class served in full prefills 40 times as fast as the one that waits, and queues."""
+    return network(
+        RequestClass("served in full", 100, 5, 4, 0.2),
+        RequestClass("waiting", 4000, 50, 5, 0.2),
+        kappa=1,
+        batch=8,
+    )
+
+
 def served_in_full(*, patience_rate: float = 0.1) -> ServingNetwork:
     """The paper's instance, whose plan serves prefill-heavy requests in full: q_p* = (0.317, 0)."""
     paper = instance("two-class")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..decode_buffer_elimination import random_instances, sharp_instance
 from . import failures, proofs, rounding, survivals
 from .instances import (
+    backlogged,
+    backlogged_and_unplanned,
     never_planned,
     one_class,
     patient_and_impatient,
@@ -33,6 +35,12 @@ from .table import (
     Entry,
     Status,
     entry,
+)
+from .weighted_pools import (
+    backlogged_optimum,
+    weighted_pools_hold,
+    weighted_pools_hold_plan,
+    with_unplanned_class,
 )
 
 
@@ -128,6 +136,7 @@ def theorem_4_2(random_count: int) -> tuple[Entry, ...]:
             CONDITION,
             Status.NOT_NEEDED,
             "a decode is paid by its work in every class, so that it is all one who abandons",
+            survivals.proved(proofs.priority_attains_separate_value()),
             survivals.priority_earns_optimum(
                 [*below, sharp_instance(), valuable_and_filler(kappa=0.1)], "kappa < (B-1)/B"
             ),
@@ -226,7 +235,11 @@ def theorem_5_1() -> tuple[Entry, ...]:
 
 
 def proposition_13_5() -> tuple[Entry, ...]:
-    """The general SLI-aware policy follows a plan with decode queues."""
+    """The general SLI-aware policy follows a plan with decode queues.
+
+    Proposition 13.5 is taken as stated wherever x -> x* and its targets have q_d* > 0.
+    """
+    two, three = backlogged(), backlogged_and_unplanned()
     return (
         entry(
             PROPOSITION_13_5,
@@ -242,7 +255,7 @@ def proposition_13_5() -> tuple[Entry, ...]:
             Status.NOT_NEEDED,
             "it is the remedy: the general policy holds a plan with q_d* > 0, so that R* is "
             "earned where gate-and-route fails",
-            survivals.weighted_pools_hold_plan(valuable_and_filler(kappa=0.1)),
+            weighted_pools_hold_plan(valuable_and_filler(kappa=0.1)),
         ),
         entry(
             PROPOSITION_13_5,
@@ -251,14 +264,26 @@ def proposition_13_5() -> tuple[Entry, ...]:
             "two classes, one in balance; with more, the modes are contractions in the 1-norm with "
             "a class in common that always waits",
             survivals.proved(proofs.pool_with_a_class_in_balance()),
-            survivals.weighted_pools_hold_plan(valuable_and_filler(kappa=0.1)),
+            weighted_pools_hold_plan(valuable_and_filler(kappa=0.1)),
         ),
         *(
-            entry(PROPOSITION_13_5, hypothesis, Status.SURVIVES, "the same gate", tracking(), more)
-            for hypothesis, more in (
-                (WAITING, at_plan(WAITING)),
-                (PLANNED, at_plan(PLANNED)),
-                (UNIQUE, either_optimum()),
+            entry(
+                PROPOSITION_13_5,
+                hypothesis,
+                Status.SURVIVES,
+                "the same gate; of prefill the pools ask x -> x* alone",
+                tracking(),
+                held,
+            )
+            for hypothesis, held in (
+                (WAITING, weighted_pools_hold(two, backlogged_optimum(two))),
+                (PLANNED, weighted_pools_hold(three, with_unplanned_class(three))),
+                (
+                    UNIQUE,
+                    weighted_pools_hold(
+                        two, backlogged_optimum(two), backlogged_optimum(two, reverse=True)
+                    ),
+                ),
             )
         ),
         entry(
@@ -266,7 +291,7 @@ def proposition_13_5() -> tuple[Entry, ...]:
             ROUNDING,
             Status.SURVIVES,
             "pools change by B/n slots at most",
-            rounding.rounding_vanishes([served_in_full()], rounding.FULL_POOLS),
+            rounding.rounding_vanishes([two], rounding.WEIGHTED_POOLS),
         ),
     )
 

@@ -33,6 +33,7 @@ from ....theory.derivations import Derivation, Identity, Inequality
 from ....theory.steady_state import bundled_program
 
 WITHIN_ARRIVALS = "targets are within the arrivals"
+IN_ORDER = "class i comes before class j in the order"
 _TIME, _HORIZON = sympy.symbols("t T", positive=True)
 
 
@@ -92,6 +93,97 @@ def prefill_tracking() -> Derivation:
         ),
         steps=steps,
         conclusion="|x_i(t) - x_i*| <= s exp(-t min mu_p)",
+    )
+
+
+def prefill_below_target() -> Derivation:
+    """Once all classes wait, prefill occupancies pass below their targets in finite time.
+
+    All wait from some time on, since q_p -> q_p* > 0. All slots are then full, and a class above
+    the lowest level, which is at most one, is not admitted. So a class above its target decays
+    until it meets it, and one below never passes it.
+    """
+    target, others, rate = _positive("x_i^* x_O^* mu_i")
+    total = sympy.Symbol("x_all", nonnegative=True)
+    level = sympy.Symbol("m", nonnegative=True)
+    above = sympy.Symbol("r", positive=True)  # level x_i / x_i* of a class at the start
+    return Derivation(
+        title="with all classes waiting, x <= x* from some time on",
+        hypotheses=(
+            ("no more slots are taken than there are", target + others - total),
+            ("all levels are at least the lowest", total - level * (target + others)),
+        ),
+        steps=(
+            Inequality(
+                "the lowest level is at most one, so that only classes below target are admitted",
+                level * (target + others),
+                target + others,
+                ((target + others - total,), (total - level * (target + others),)),
+            ),
+            Identity(
+                "a class that is not admitted decays",
+                sympy.diff(above * sympy.exp(-rate * _TIME), _TIME),
+                -rate * above * sympy.exp(-rate * _TIME),
+            ),
+            Identity(
+                "and from level r meets its target at time log(r) / mu_i",
+                above * sympy.exp(-rate * sympy.log(above) / rate),
+                sympy.Integer(1),
+            ),
+        ),
+        conclusion="x <= x* and q_p > 0 from some time on, for any speeds of decode",
+    )
+
+
+def priority_attains_separate_value() -> Derivation:
+    """No point of program (42) earns more than its priority order at the same share, any kappa.
+
+    Prompt revenue depends on sum x alone, which is the same. Decode revenue is decode work at one
+    price; the work is at most what prefill brings in, most under the priority order, and at most
+    what the slots do. One buffer does the lesser of the two.
+    """
+    price, step, length, rate, kappa = _positive("c_d tau D mu_p kappa")
+    mixed, solo, queue, patience, share = _nonnegative("y_m y_s q_d theta s")
+    more, less, moved = _nonnegative("a_i a_j e")
+    batch = sympy.Symbol("B", positive=True)
+    mixed_rate = 1 / (step * length)
+    work = mixed + kappa * solo
+    prefill = (patience * queue + mixed_rate * work) / rate  # the decode balance of (42)
+    capacity = (batch - 1) * share + kappa * batch * (1 - share)
+    slots = ((batch - 1) * share - mixed, batch * (1 - share) - solo)
+    return Derivation(
+        title="the priority order attains the separate program's value for any kappa",
+        hypotheses=(
+            ("mixed decode slots", slots[0]),
+            ("solo decode slots", slots[1]),
+            (IN_ORDER, more - less),
+        ),
+        steps=(
+            Identity(
+                "output revenue is decode work at one price for all classes",
+                price * length * (mixed_rate * mixed + kappa * mixed_rate * solo),
+                price / step * work,
+            ),
+            Inequality(
+                "a class's decode work is at most what its prefills bring in",
+                work,
+                rate / mixed_rate * prefill,
+                ((patience, queue, 1 / mixed_rate),),
+            ),
+            Inequality(
+                "and all work at most what slots do",
+                work,
+                capacity,
+                ((slots[0],), (kappa, slots[1])),
+            ),
+            Inequality(
+                "prefills moved to a class before bring in no less work",
+                less * moved,
+                more * moved,
+                ((more - less, moved),),
+            ),
+        ),
+        conclusion="prioritize-and-route earns the value of (42) at every kappa",
     )
 
 

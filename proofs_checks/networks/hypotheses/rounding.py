@@ -24,6 +24,7 @@ from .equilibria import (
     prioritized_prefill,
     separate_revenue,
 )
+from .weighted_pools import backlogged_optimum, weighted_pools_rest
 
 ROUNDED_GPUS = (1, 2, 3, 5, 8, 13, 21, 50, 100, 500, 1000, 10_000)
 """Cluster sizes at which the effect of rounding M is computed exactly."""
@@ -64,14 +65,23 @@ def _pool_deviation(p: Plan, share: Fraction) -> Fraction:
     return max(distance(mixed, p.mixed_decode), distance(solo, p.solo_decode))
 
 
-def _full_pool_deviation(p: Plan, share: Fraction) -> Fraction:
-    """Pools that are always full keep the proportions of their targets (Lemma 13.3)."""
-    batch = p.network.gpu.batch
-    pools = (
-        (p.mixed_decode, (batch - 1) * share),
-        (p.solo_decode, batch * (1 - share)),
-    )
-    return max(distance([slots * y / sum(ys) for y in ys], ys) for ys, slots in pools)
+def _weighted_pool_deviation(p: Plan, share: Fraction) -> Fraction:
+    target = backlogged_optimum(p.network)
+    rest = weighted_pools_rest(p.network, target, gated_prefill(p, share), share)
+    targets = (target.mixed_decode, target.solo_decode, target.decode_queue)
+    return max(distance(here, there) for here, there in zip(rest, targets, strict=True))
+
+
+def _pool_shift(rate: Rates) -> Fraction:
+    """Decode slots that a change of share by one can move."""
+    brought = 2 * _most(rate.prefill, [1 / m for m in rate.mixed_decode])
+    return Fraction(rate.batch + brought * max(1, 1 / rate.kappa))
+
+
+def _queue_shift(rate: Rates) -> Fraction:
+    """Waiting decodes that a change of share by one can move: inflow and admissions over theta."""
+    columns = zip(rate.prefill, rate.mixed_decode, rate.solo_decode, rate.patience, strict=True)
+    return max(Fraction((p + (m + s) * _pool_shift(rate)) / theta) for p, m, s, theta in columns)
 
 
 PREFILL = Deviation(
@@ -119,18 +129,13 @@ POOLS = Deviation(
     "decode occupancies in the pools from y*",
     "bundled",
     _pool_deviation,
-    lambda rate: (
-        rate.batch
-        + 2 * _most(rate.prefill, [1 / m for m in rate.mixed_decode]) * max(1, 1 / rate.kappa)
-    ),
+    _pool_shift,
 )
-
-
-FULL_POOLS = Deviation(
-    "decode occupancies in full weighted pools from y*",
+WEIGHTED_POOLS = Deviation(
+    "decode occupancies and queues of the weighted pools from y* and q_d* > 0",
     "separate",
-    _full_pool_deviation,
-    lambda rate: Fraction(rate.batch),
+    _weighted_pool_deviation,
+    lambda rate: max(_pool_shift(rate), _queue_shift(rate)),
 )
 
 

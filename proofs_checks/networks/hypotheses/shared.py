@@ -31,6 +31,17 @@ def queue_limit() -> Decision:
 
 
 @cache
+def below_target() -> tuple[Decision, ...]:
+    """From some time on x <= x* and q_p > 0 if q_p* > 0; decode does not enter the proofs."""
+    absent = ("kappa", "B", "q_d")
+    return (
+        tracking(),
+        queue_limit(),
+        survivals.proved(proofs.prefill_below_target(), absent=absent),
+    )
+
+
+@cache
 def at_plan(hypothesis: str) -> Decision:
     """Gate-and-route stands at the plan where q_p,i* = 0 for some class, or x_i* = 0."""
     network = served_in_full() if hypothesis == WAITING else never_planned()

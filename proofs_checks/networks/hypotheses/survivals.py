@@ -146,21 +146,15 @@ def pools_hold_restricted_plan(network: ServingNetwork) -> Decision:
     )
 
 
-def weighted_pools_hold_plan(network: ServingNetwork) -> Decision:
-    """Proposition 13.5: the plan with a decode queue is where the weighted pools stand still.
-
-    A full pool frees slots at the total rate of its targets; a class takes its weight's share of
-    them, which is its own target's rate, so that every flow balance of program (40) is kept.
-    """
+def one_buffer_rests_at_plan(network: ServingNetwork) -> Decision:
+    """The plan, with its decode queue, is an equilibrium of one buffer in order of arrival."""
     p = plan_of(network)
-    point = point_of(p)
-    kept = is_steady(network, point, p.mixed_share)
-    in_balance = sum(q == 0 for q in p.decode_queue)
+    steady = is_steady(network, point_of(p), p.mixed_share)
     return certified(
-        kept and sum(p.decode_queue) > 0 and in_balance > 0,
-        "the plan stands still, some q_d* > 0 and some q_d* = 0",
-        f"{'stands still' if kept else 'moves'}, q_d* = {listed(p.decode_queue)}",
-        f"kappa = {exact_rates(network).kappa}; fluid equations in fractions",
+        steady,
+        "the plan stands still under one buffer",
+        "stands still" if steady else "moves",
+        f"fluid equations and order of arrival, in fractions; q_d* = {listed(p.decode_queue)}",
     )
 
 

@@ -21,7 +21,13 @@ class Status(StrEnum):
     SURVIVES = "survives"
     FAILS = "fails"
     NOT_NEEDED = "not needed"
+    ARGUED = "not needed, argued in words"
     OPEN = "open"
+
+    @property
+    def decided(self) -> bool:
+        """Whether the entry is evidence; argued and open ones only say what is known."""
+        return self not in (Status.ARGUED, Status.OPEN)
 
 
 PROPOSITION_3_2 = "Proposition 3.2"
@@ -70,7 +76,7 @@ HYPOTHESES = {
     UNIQUE: "dropped: several optima, one of which is tracked",
     QUEUE: "dropped: the tracked optimum has q_d,i* > 0, or for Proposition 13.5 some q_d,i* = 0",
     ROUNDING: "dropped: M is n sum x* rounded up, or down",
-    INITIAL: "dropped: the initial states divided by n do not converge",
+    INITIAL: "dropped: the initial states divided by n are unbounded",
 }
 """Each hypothesis and what takes its place, the columns of the table."""
 
