@@ -48,7 +48,7 @@ def distance_figure(
             "s--",
             color=ORANGE,
             lw=1,
-            label="" if k else "fluid with one wrong rate",
+            label="" if k else "fluid with slower solo decodes",
         )
     axes.set(
         xscale="log",

@@ -1,15 +1,22 @@
 r"""Theorem 3.1: the scaled chain follows the fluid equations.
 
 The distance between chain and fluid is :math:`D_n = \sup_t \max |Z^n(t)/n - z(t)|`, the maximum
-over stages and classes and the supremum over a grid of `SPACING` seconds on [0, `HORIZON`]; both
-start empty. The theorem says :math:`D_n \to 0`; that the rate is :math:`n^{-1/2}` is ours. Where
-:math:`\sqrt n D_n` has settled (fixed in advance from a pilot with seed `PILOT_SEED`) the
-exponent's interval must hold -1/2 and neither 0 nor -1, and the limit must be within a margin of
-zero. The paper's instance under gate-and-route settles at about 100,000 GPUs only; there, and for
-further policies, the distance must fall by more than half. Before anything is compared, the
-fluid's own error must be ten times below the smallest distance.
+over stages and classes and the supremum over a grid of `SPACING` seconds up to a horizon; both
+start empty. Every case says which boundary of decode its fluid has to reach before the horizon:
+requests wait for decode, or, under gate-and-route, whose fluid decode buffer stays empty from an
+empty start, solo slots are full. A case that fails to is an error.
 
-Control: the fluid of a network with one wrong rate, through the same tests.
+The theorem says :math:`D_n \to 0`; that the rate is :math:`n^{-1/2}` is ours, and is tested only
+where :math:`\sqrt n D_n` has settled (from a size fixed in advance by pilots with the seeds
+`PILOT_SEEDS`, and confirmed on the data): there the exponent's interval must hold -1/2 and neither
+0 nor -1, and the limit must be within a margin of zero. The paper's instance under gate-and-route
+settles at about 100,000 GPUs only, which the full level reaches. At the quick level, and for
+further policies, only a weaker statement is tested, that the distance falls below `FALLING_SHARE`
+of that at 100 GPUs; it finds a solo decode a tenth too slow, but no wrong patience. Before anything
+is compared, the fluid's own error must be ten times below the smallest distance.
+
+Controls, through the same tests: in every case the fluid of a network whose solo decodes are a
+tenth slower; in every settled case also one whose patience rates are doubled.
 """
 
 from __future__ import annotations
@@ -17,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 
 import numpy as np
@@ -42,55 +50,107 @@ from ..verdict import Evidence, Findings, Level, Outcome, Report, outcome_of
 from .fluid_figures import distance_figure, paths_figure
 from .gap_evidence import level_and_power
 
-SEED, PILOT_SEED = 4, 77
-HORIZON, SPACING = 40.0, 0.1
+SEED, PILOT_SEEDS = 12, (77, 78, 11)
+SPACING = 0.1
 STEP = 0.002
 FLUID_SHARE = 0.1
 """The fluid's own error, as a share of the smallest distance, that is small enough."""
 
-MARGIN: dict[Level, float] = {"quick": 0.35, "full": 0.2}
-"""Largest limit of the distance, requests per GPU, that still counts as none: of 16 slots per GPU,
-and what the sizes and replications of the level resolve according to the pilot."""
+FALLING_SHARE = 1 / 3
+"""Below which share of the smallest size's distance that of the largest has to be: n^(-1/2) alone
+would make it 0.03 or 0.08; where sqrt(n) D has not settled pilots show 0.1 to 0.2."""
 
-WRONG_GAMMA = 0.9
-"""The control's solo decode speed, as a share of the right one."""
+WRONG_GAMMA, WRONG_PATIENCE = 0.9, 2.0
+"""The controls' solo decode speed and patience rates, as multiples of the right ones."""
+
+
+class Boundary(StrEnum):
+    """A boundary of decode that the fluid path of a case reaches."""
+
+    BUFFER = "requests wait for decode"
+    SOLO_SLOTS = "solo slots are full"
+
+
+REACHED: dict[Boundary, float] = {Boundary.BUFFER: 0.1, Boundary.SOLO_SLOTS: 1e-6}
+"""Requests per GPU: least size of the largest buffer, and number of free solo slots at most."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Numbers of GPUs of a study, replications at each, and the size from which it has settled.
+class Design:
+    """A study: seconds, numbers of GPUs and replications at each.
 
-    None where it settles beyond the largest size.
+    Attributes
+    ----------
+    boundary
+        The boundary of decode that the fluid path has to reach; None where it has none.
+    settled_from
+        Size from which sqrt(n) D has settled; None where it settles beyond the largest.
+    margin
+        Largest limit of the distance, requests per GPU (of 16 slots), that still counts as none:
+        what sizes and replications resolve according to the pilots.
     """
 
+    horizon: float
     gpus: tuple[int, ...]
     replications: tuple[int, ...]
+    boundary: Boundary | None = None
     settled_from: int | None = None
+    margin: float = 0.0
 
 
-SETTLED: dict[tuple[str, str], dict[Level, Sizes]] = {
-    ("two-class", "fcfs"): {
-        "quick": Sizes((10, 100, 1_000, 4_000, 16_000), (16, 16, 16, 12, 8), 1_000),
-        "full": Sizes((10, 100, 1_000, 4_000, 16_000, 100_000), (32, 32, 32, 24, 16, 6), 1_000),
+_SIZES = (10, 100, 1_000, 4_000, 16_000)
+
+SETTLED: dict[Level, dict[tuple[str, str], Design]] = {
+    "quick": {
+        ("two-class", "fcfs"): Design(
+            200, _SIZES, (16, 16, 16, 12, 8), Boundary.BUFFER, 1_000, 0.05
+        ),
+        ("azure-h100", "gate-and-route"): Design(
+            60,
+            (100, 1_000, 4_000, 16_000, 64_000),
+            (16, 16, 12, 8, 4),
+            Boundary.SOLO_SLOTS,
+            4_000,
+            0.35,
+        ),
     },
-    ("azure-h100", "gate-and-route"): {
-        "quick": Sizes((10, 100, 1_000, 4_000, 16_000), (16, 16, 24, 12, 6), 1_000),
-        "full": Sizes((10, 100, 1_000, 4_000, 16_000, 100_000), (32, 32, 48, 24, 12, 6), 1_000),
-    },
-}
-"""Cases whose exponent is tested: instance and policy."""
-
-FALLING: dict[Level, dict[tuple[str, str], Sizes]] = {
-    "quick": {("two-class", "gate-and-route"): Sizes((100, 100_000), (16, 4))},
     "full": {
-        ("two-class", "gate-and-route"): Sizes((100, 100_000), (16, 8)),
-        ("two-class", "prioritize-and-route"): Sizes((100, 16_000), (16, 8)),
-        ("two-class", "sli-aware"): Sizes((100, 100_000), (16, 8)),
-        ("two-class", "sli-general"): Sizes((100, 100_000), (16, 8)),
-        ("two-class", "disaggregated"): Sizes((100, 16_000), (16, 8)),
+        ("two-class", "fcfs"): Design(
+            200, _SIZES, (32, 32, 32, 24, 16), Boundary.BUFFER, 1_000, 0.03
+        ),
+        ("azure-h100", "gate-and-route"): Design(
+            60,
+            (100, 1_000, 4_000, 16_000, 64_000),
+            (32, 32, 24, 16, 8),
+            Boundary.SOLO_SLOTS,
+            4_000,
+            0.2,
+        ),
+        ("two-class", "gate-and-route"): Design(
+            60,
+            (100, 100_000, 400_000, 1_600_000),
+            (16, 16, 8, 4),
+            Boundary.SOLO_SLOTS,
+            100_000,
+            0.08,
+        ),
     },
 }
-"""Cases whose distance has to fall by more than half."""
+"""Cases whose exponent and limit are tested: instance and policy."""
+
+FALLING: dict[Level, dict[tuple[str, str], Design]] = {
+    "quick": {
+        ("two-class", "gate-and-route"): Design(60, (100, 100_000), (32, 10), Boundary.SOLO_SLOTS),
+    },
+    "full": {
+        ("two-class", "prioritize-and-route"): Design(200, (100, 16_000), (16, 8), Boundary.BUFFER),
+        ("two-class", "sli-aware"): Design(60, (100, 100_000), (16, 8)),
+        # Tested as settled from 1,000 on it was inconclusive: sqrt(n) D was not level on the data.
+        ("two-class", "sli-general"): Design(200, (100, 16_000), (16, 8), Boundary.BUFFER),
+        ("two-class", "disaggregated"): Design(200, (100, 16_000), (16, 8), Boundary.BUFFER),
+    },
+}
+"""Cases whose distance has to fall below `FALLING_SHARE` of itself."""
 
 PRICING = {"prioritize-and-route": "separate", "sli-general": "separate"}
 """Pricing of the plans of policies that are not meant for the bundled one."""
@@ -119,34 +179,30 @@ class DistanceStudy:
 
 def check(level: Level, report: Report) -> Findings:
     """Decide the claim at ``level``."""
-    tests = 2 * len(SETTLED) + len(FALLING[level])
+    tests = 2 * len(SETTLED[level]) + len(FALLING[level])
     studies: dict[str, DistanceStudy] = {}
     evidence: list[Evidence] = []
     controls: dict[str, tuple[Evidence, ...]] = {}
     wrong: dict[str, DistanceStudy] = {}
-    for (name, policy_name), sizes in SETTLED.items():
+    for (name, policy_name), design in (*SETTLED[level].items(), *FALLING[level].items()):
         network = instance(name)
-        policy = policy_named(policy_name, plan(network))
-        study = distance_study(f"{name}, {policy_name}", network, policy, sizes[level], report)
-        studies[study.label] = study
+        policy = policy_named(policy_name, plan(network, PRICING.get(policy_name, "bundled")))
+        label = f"{name}, {policy_name}"
+        study = distance_study(label, network, policy, design, report)
+        studies[label] = study
         evidence += [
             fluid_error_evidence(study, network, policy),
-            exponent_evidence(study, tests),
-            limit_evidence(study, MARGIN[level], tests),
+            *distance_evidence(study, design, tests),
         ]
-        mistaken = against(study, fluid_path(with_wrong_rate(network), policy))
-        wrong[study.label] = mistaken
-        controls[f"solo decode a tenth too slow in the fluid of {study.label}"] = (
-            exponent_evidence(mistaken, tests),
-            limit_evidence(mistaken, MARGIN[level], tests),
+        slower = against(study, with_wrong_rate(network), policy)
+        wrong[label] = slower
+        controls[f"solo decode a tenth too slow in the fluid of {label}"] = distance_evidence(
+            slower, design, tests
         )
-    for (name, policy_name), sizes_falling in FALLING[level].items():
-        network = instance(name)
-        best = plan(network, PRICING.get(policy_name, "bundled"))
-        policy = policy_named(policy_name, best)
-        study = distance_study(f"{name}, {policy_name}", network, policy, sizes_falling, report)
-        studies[study.label] = study
-        evidence += [fluid_error_evidence(study, network, policy), falling_evidence(study, tests)]
+        if design.settled_from is not None:
+            controls[f"patience rates doubled in the fluid of {label}"] = distance_evidence(
+                against(study, with_wrong_patience(network), policy), design, tests
+            )
     return Findings(
         evidence=tuple(evidence),
         controls=controls,
@@ -155,10 +211,27 @@ def check(level: Level, report: Report) -> Findings:
     )
 
 
-def fluid_path(network: ServingNetwork, policy: Policy, step: float = STEP) -> Trajectory:
+def distance_evidence(study: DistanceStudy, design: Design, tests: int) -> tuple[Evidence, ...]:
+    """The tests of a case: exponent and limit where it has settled, else that it falls."""
+    if design.settled_from is None:
+        return (falling_evidence(study, tests),)
+    return exponent_evidence(study, tests), limit_evidence(study, design.margin, tests)
+
+
+def fluid_path(
+    network: ServingNetwork, policy: Policy, horizon: float, step: float = STEP
+) -> Trajectory:
     """The fluid from the empty state, at the times of the grid."""
-    points = round(HORIZON / SPACING)
-    return trajectory(network, policy, horizon=HORIZON, points=points, step=step)
+    points = round(horizon / SPACING)
+    return trajectory(network, policy, horizon=horizon, points=points, step=step)
+
+
+def reaches(fluid: Trajectory, boundary: Boundary) -> bool:
+    """Whether a fluid path reaches a boundary of decode."""
+    if boundary is Boundary.BUFFER:
+        return bool(fluid.stage("decode_queue").sum(axis=1).max() >= REACHED[boundary])
+    free = fluid.model.capacities[2] - fluid.stage("solo_decode").sum(axis=1)
+    return bool(free.min() <= REACHED[boundary])
 
 
 def with_wrong_rate(network: ServingNetwork) -> ServingNetwork:
@@ -168,35 +241,56 @@ def with_wrong_rate(network: ServingNetwork) -> ServingNetwork:
     return dataclasses.replace(network, gpu=dataclasses.replace(network.gpu, iteration_time=slower))
 
 
+def with_wrong_patience(network: ServingNetwork) -> ServingNetwork:
+    """The same network with patience rates twice as high."""
+    classes = tuple(
+        dataclasses.replace(each, patience_rate=WRONG_PATIENCE * each.patience_rate)
+        for each in network.classes
+    )
+    return dataclasses.replace(network, classes=classes)
+
+
 def distance_study(
     label: str,
     network: ServingNetwork,
     policy: Policy,
-    sizes: Sizes,
+    design: Design,
     report: Report,
     seed: int = SEED,
 ) -> DistanceStudy:
-    """Simulate the chain at every size and measure its distance to the fluid."""
-    fluid = fluid_path(network, policy)
+    """Simulate the chain at every size and measure its distance to the fluid.
+
+    Raises
+    ------
+    ArithmeticError
+        The fluid path does not reach the boundary that the design names.
+    """
+    fluid = fluid_path(network, policy, design.horizon)
+    if design.boundary is not None and not reaches(fluid, design.boundary):
+        raise ArithmeticError(
+            f"{label}: the fluid does not reach its boundary ({design.boundary}) "
+            f"within {design.horizon:g} s"
+        )
     paths: dict[int, NDArray[np.float64]] = {}
-    for gpus, replications in zip(sizes.gpus, sizes.replications, strict=True):
+    for gpus, replications in zip(design.gpus, design.replications, strict=True):
         report(f"{label}, {gpus:,} GPUs")
         paths[gpus] = simulate(
             network,
             policy,
             gpus=gpus,
-            horizon=HORIZON,
+            horizon=design.horizon,
             warmup=0,
             replications=replications,
             seed=seed * 10**9 + gpus,
             grid=fluid.times,
         ).trajectories
-    return DistanceStudy(label, _curve(paths, fluid), sizes.settled_from, fluid, paths)
+    return DistanceStudy(label, _curve(paths, fluid), design.settled_from, fluid, paths)
 
 
-def against(study: DistanceStudy, fluid: Trajectory) -> DistanceStudy:
-    """The same chain paths compared with another fluid path."""
-    label = f"{study.label}, wrong rate"
+def against(study: DistanceStudy, network: ServingNetwork, policy: Policy) -> DistanceStudy:
+    """The same chain paths compared with the fluid of another network."""
+    fluid = fluid_path(network, policy, float(study.fluid.times[-1]))
+    label = f"{study.label}, wrong fluid"
     return dataclasses.replace(study, label=label, curve=_curve(study.paths, fluid), fluid=fluid)
 
 
@@ -210,7 +304,7 @@ def fluid_error_evidence(study: DistanceStudy, network: ServingNetwork, policy: 
 
     The scheme is of first order: halving its step moves the path by the error that remains.
     """
-    halved = fluid_path(network, policy, STEP / 2)
+    halved = fluid_path(network, policy, float(study.fluid.times[-1]), STEP / 2)
     error = 2 * float(np.abs(study.fluid.states - halved.states).max())
     allowed = FLUID_SHARE * float(study.curve.gap.min())
     return Evidence(
@@ -232,7 +326,7 @@ def exponent_evidence(study: DistanceStudy, tests: int) -> Evidence:
     p_value = settling_p_value(settled)
     if not low <= -0.5 <= high:
         outcome = Outcome.REFUTED
-    elif p_value < SETTLING_LEVEL / tests or low <= -1 or high >= 0:
+    elif p_value < SETTLING_LEVEL or low <= -1 or high >= 0:
         outcome = Outcome.INCONCLUSIVE
     else:
         outcome = Outcome.HOLDS
@@ -249,15 +343,19 @@ def exponent_evidence(study: DistanceStudy, tests: int) -> Evidence:
 
 
 def limit_evidence(study: DistanceStudy, margin: float, tests: int) -> Evidence:
-    """Whether the distance that remains as n grows is within ``margin`` of zero."""
+    """Whether the distance that remains as n grows is within ``margin`` of zero.
+
+    It can hold only where sqrt(n) D is constant, which is what makes the intercept a limit.
+    """
     limit = fitted_limit(study.settled)
     # Two one-sided tests at level a each: the two-sided interval of error probability 2 a.
     low, high = limit.interval(2 * FAMILY_LEVEL / tests)
     if low > margin or high < -margin:
         outcome = Outcome.REFUTED
+    elif -margin < low and high < margin and settling_p_value(study.settled) >= SETTLING_LEVEL:
+        outcome = Outcome.HOLDS
     else:
-        inside = -margin < low and high < margin
-        outcome = Outcome.HOLDS if inside else Outcome.INCONCLUSIVE
+        outcome = Outcome.INCONCLUSIVE
     return Evidence(
         name=f"limit of the distance: {study.label}",
         grade=Grade.ESTIMATED,
@@ -271,24 +369,29 @@ def limit_evidence(study: DistanceStudy, margin: float, tests: int) -> Evidence:
 
 
 def falling_evidence(study: DistanceStudy, tests: int) -> Evidence:
-    """Whether the distance at the largest size is below half of that at the smallest."""
+    """Whether the distance at the largest size is a small share of that at the smallest."""
     curve = study.curve
     first, last = curve.gap[0], curve.gap[-1]
-    variances = np.array([curve.standard_error[0] / 2, curve.standard_error[-1]]) ** 2
+    errors = np.array([FALLING_SHARE * curve.standard_error[0], curve.standard_error[-1]])
+    variances = errors**2
     # Welch's degrees of freedom, rounded down.
     counts = curve.replications[[0, -1]] - 1
     degrees = int(variances.sum() ** 2 / (variances**2 / counts).sum())
-    difference = Fitted(float(last - first / 2), float(np.sqrt(variances.sum())), degrees)
+    difference = Fitted(
+        float(last - FALLING_SHARE * first), float(np.sqrt(variances.sum())), degrees
+    )
     low, high = difference.interval(2 * FAMILY_LEVEL / tests)
     outcome = outcome_of(high < 0) if high < 0 or low > 0 else Outcome.INCONCLUSIVE
     return Evidence(
         name=f"the distance falls: {study.label}",
         grade=Grade.ESTIMATED,
         outcome=outcome,
-        claimed=f"at n = {curve.gpus[-1]:,} below half of that at n = {curve.gpus[0]:,}",
-        computed=f"{last:.3f} against {first:.3f} requests per GPU",
+        claimed=f"at n = {curve.gpus[-1]:,} below {FALLING_SHARE:.2f} of that at "
+        f"n = {curve.gpus[0]:,}",
+        computed=f"{last:.3f} against {first:.3f} requests per GPU, {last / first:.2f} of it; "
+        f"n^(-1/2) alone: {np.sqrt(curve.gpus[0] / curve.gpus[-1]):.2f}",
         slack=-high,
-        detail=f"H0: at least half, one-sided; {level_and_power(difference, tests, sides=1)}",
+        detail=f"H0: at least that share, one-sided; {level_and_power(difference, tests, sides=1)}",
     )
 
 

@@ -137,14 +137,21 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     Claim(
         claim_id="price-of-slis",
         statement="Revenue against the limit of an SLI is piecewise linear with the shadow price "
-        "as slope; decode fairness is cheap per request beside prefill fairness; the price of a "
-        "TPOT target rises to a finite limit at 1/gamma; revenue saturates at the B from which on "
-        "everybody is served.",
+        "as slope; on the two named instances decode fairness is cheap per request beside prefill "
+        "fairness (not in general); the price of a TPOT target rises to a finite limit at 1/gamma; "
+        "revenue saturates at the B from which on everybody is served, where prefills fit.",
         source=f"{_PAPER}, Section 6.4 (qualified)",
         relation=Relation.EQUAL,
-        hypotheses=("kappa > 1", "positive patience rates", "q_d = 0"),
-        control="a breakpoint shifted; the price of another row; a TPOT price without the mixed "
-        "slots; a saturation point without prefills",
+        hypotheses=(
+            "kappa > 1",
+            "B >= 2",
+            "positive patience rates",
+            "q_d = 0",
+            "saturation: full-load prefill occupancy <= 1",
+        ),
+        control="a breakpoint shifted; the price of another row; wrong rows of a fairness SLI; a "
+        "TPOT of B decodes beside a prefill; a TPOT price without the mixed slots; a saturation "
+        "point without prefills; its formula short of prefill",
     ),
     Claim(
         claim_id="constant-price-ratio",
