@@ -7,8 +7,11 @@ The penalties l_1 and l_2 become linear with one epigraph variable each; l_3 is 
 
 Steps:
 
-1. CVXPY solves the convex program in floating point; with l_3 its X is then moved to where the
-   penalty is as steep as the revenue is at that X, for the objective is flat around its maximum;
+1. CVXPY solves the convex program in floating point; where it fails, as it can for weights that
+   dwarf the revenue, the exact optimum without l_3 is the start, so that infeasibility is decided
+   exactly (with a cone: that of equal shares, if there is one); with l_3 the X is then moved to
+   where the penalty is as steep as the revenue is at that X, for the objective is flat around
+   its maximum;
 2. upper bound, exact: replace l_3 by its tangent at CVXPY's X, and the cone by the half-space
    :math:`r\, u \cdot s \le \sum_i s_i` that touches it at CVXPY's s, where u and r are rounded so
    that :math:`\lVert u \rVert \le 1` and :math:`r^2 \le \text{index} \cdot I`. The optimum of this
@@ -22,10 +25,12 @@ The difference of the two is a certified bound on the gap; with l_1 and l_2 alon
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..theory.errors import LARGEST, InvalidInput
 from ..theory.network import ServingNetwork
 from ..theory.penalties import Penalty
 from ..theory.sli import Sli
@@ -48,7 +53,8 @@ class PenalisedPlan:
     shadow_prices
         Prices of the constraints in the linear program behind ``upper_bound``.
     solver_value
-        What CVXPY found in floating point.
+        What CVXPY found in floating point; None if it found no optimum, as it can with weights
+        that dwarf the revenue, and exact arithmetic started from a point of its own.
     """
 
     network: ServingNetwork
@@ -64,7 +70,7 @@ class PenalisedPlan:
     prefill_queue: tuple[Fraction, ...]
     decode_queue: tuple[Fraction, ...]
     shadow_prices: Mapping[str, Fraction]
-    solver_value: float
+    solver_value: float | None
 
     @property
     def mixed_share(self) -> Fraction:
@@ -75,6 +81,11 @@ class PenalisedPlan:
     def gap(self) -> Fraction:
         """The optimum is at most so much larger than ``value``."""
         return self.upper_bound - self.value
+
+    @property
+    def certified(self) -> bool:
+        """Whether ``gap`` is below the resolution of floating point at ``value``."""
+        return self.gap <= abs(self.value) * Fraction(sys.float_info.epsilon)
 
 
 def penalised_plan(
@@ -94,20 +105,25 @@ def penalised_plan(
     InfeasibleError
         Some constraints clash.
     InvalidInput
-        A penalty is given twice, or one on the TPOT where kappa < 1: it is not convex then.
+        A penalty is given twice, or one on the TPOT where kappa < 1: it is not convex then; or
+        penalties are beyond the range of floating point.
     """
     program = PenalisedProgram(network, pricing, slis, penalties, decode_queue_allowed)
-    found, solver_value = program.solve()
+    found, solver_value = program.start()
     points = dict.fromkeys((tuple(found), tuple(program.polished(found))))
     upper, prices = min((program.upper_bound(point) for point in points), key=lambda pair: pair[0])
     primal = max((program.feasible_point(point) for point in points), key=program.objective)
+    value = program.objective(primal)
+    if abs(value) > LARGEST:
+        weights = [penalty.weight for penalty in penalties]
+        raise InvalidInput("penalties", weights, "weights with a finite value of program (49)")
     class_count = len(network.classes)
     return PenalisedPlan(
         network=network,
         pricing=pricing,
         slis=tuple(slis),
         penalties=tuple(penalties),
-        value=program.objective(primal),
+        value=value,
         upper_bound=upper,
         revenue=program.revenue(primal),
         shadow_prices=prices,

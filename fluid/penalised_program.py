@@ -80,7 +80,39 @@ class PenalisedProgram:
         if len(self.cones) < len(self.jain):  # the cone is a ray
             self.linear_part = self._with_equal_shares(self.linear_part)
 
-    def solve(self) -> tuple[list[Fraction], float]:
+    def start(self) -> tuple[list[Fraction], float | None]:
+        """Prefill occupancies near the optimum, and CVXPY's value.
+
+        Weights that dwarf the revenue defeat CVXPY. The start is then the exact optimum without
+        l_3, of equal shares where there is a cone; where equal shares clash with other
+        constraints, CVXPY's optimum without penalties.
+
+        Raises
+        ------
+        InfeasibleError
+            The linear constraints clash, decided exactly, or CVXPY finds, without penalties, that
+            the cone does.
+        """
+        try:
+            found = self._solve(penalised=True)
+        except OverflowError:
+            found = None
+        if found is not None:
+            return found
+        form = self._with_equal_shares(self.linear_part) if self.cones else self.linear_part
+        try:
+            vertex = lexicographic_maximum(form, [form.objective])
+            return list(vertex.primal[: self.class_count]), None
+        except InfeasibleError:
+            if not self.cones:
+                raise
+            found = self._solve(penalised=False)
+        if found is None:
+            names = [*self.linear_part.constraints, *(sli.name for sli in self.jain)]
+            raise InfeasibleError(self.form.name, names)
+        return found[0], None
+
+    def _solve(self, *, penalised: bool) -> tuple[list[Fraction], float] | None:
         """CVXPY's prefill occupancies, rounded to nonnegative decimals, and its value."""
         import cvxpy  # takes seconds to load
         from cvxpy.atoms.elementwise.inv_pos import inv_pos
@@ -95,8 +127,9 @@ class PenalisedProgram:
             rows[equality] @ z == bounds[equality],
         ]
         x = np.eye(self.class_count, len(form.variables)) @ z
-        objective = np.array(form.objective, dtype=float) @ z
-        if self.tpot_weight > 0:
+        profit = form.objective if penalised else _padded(self.form.objective, form)
+        objective = np.array(profit, dtype=float) @ z
+        if penalised and self.tpot_weight > 0:
             objective = objective - float(self.tpot_weight * self.tpot_constant)
             if self.tpot_curvature > 0:
                 convex = inv_pos(self.rates.batch - np.ones(self.class_count) @ x)
@@ -106,9 +139,12 @@ class PenalisedProgram:
             scale = math.sqrt(sli.limit * self.class_count)
             constraints.append(scale * norm(shares, 2) <= np.ones(self.class_count) @ shares)
         problem = cvxpy.Problem(cvxpy.Maximize(objective), constraints)
-        problem.solve(solver=cvxpy.CLARABEL)
-        if z.value is None:
-            raise InfeasibleError(form.name, [*form.constraints, *(sli.name for sli in self.jain)])
+        try:
+            problem.solve(solver=cvxpy.CLARABEL)
+        except cvxpy.SolverError:
+            return None
+        if z.value is None or not np.all(np.isfinite(z.value)):
+            return None
         prefill = [exact(max(0.0, round(float(v), DIGITS))) for v in z.value[: self.class_count]]
         return prefill, float(problem.value)
 

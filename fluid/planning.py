@@ -53,8 +53,8 @@ class Plan:
         Revenue per GPU-second and unit of each constraint, from the certificate. Where the
         optimum is degenerate other prices may serve as well.
     solver_value
-        What HiGHS found in floating point; None if it found the program infeasible, as it can
-        when patience rates are below its tolerance, and exact arithmetic did not.
+        What HiGHS found in floating point; None if it found no optimum, as it can when patience
+        rates are below its tolerance or a limit is beyond its range, and exact arithmetic did.
     """
 
     network: ServingNetwork
@@ -165,16 +165,23 @@ def bundled_value_with_solo_capacity(network: ServingNetwork, share: Fraction) -
 
 def _solve_with_highs(form: StandardForm) -> tuple[NDArray[np.float64], float] | None:
     """HiGHS's point and value, None if it has none: the exact solver then decides alone."""
-    rows, bounds = np.array(form.rows, dtype=float), np.array(form.bounds, dtype=float)
-    equality = np.array(form.equalities)
     import cvxpy  # takes seconds to load
+
+    try:
+        rows, bounds = np.array(form.rows, dtype=float), np.array(form.bounds, dtype=float)
+    except OverflowError:
+        return None
+    equality = np.array(form.equalities)
 
     x = cvxpy.Variable(len(form.variables), nonneg=True)
     problem = cvxpy.Problem(
         cvxpy.Maximize(np.array(form.objective, dtype=float) @ x),
         [rows[~equality] @ x <= bounds[~equality], rows[equality] @ x == bounds[equality]],
     )
-    problem.solve(solver=cvxpy.HIGHS)
+    try:
+        problem.solve(solver=cvxpy.HIGHS)
+    except cvxpy.SolverError:
+        return None
     if problem.status != cvxpy.OPTIMAL:
         return None
     return np.asarray(x.value, dtype=float), float(problem.value)

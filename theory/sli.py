@@ -197,7 +197,7 @@ def name_and_number(field: str, text: str, names: Sequence[str]) -> tuple[str, f
     """Split ``name=number``; raises `InvalidInput` unless the name is one of ``names``."""
     name, _, number = text.partition("=")
     expected = f"NAME=NUMBER with a name out of {', '.join(names)}"
-    if name not in names:
+    if name not in names or "_" in number:  # Python would read 1_0 as 10
         raise InvalidInput(field, text, expected)
     try:
         return name, float(number)

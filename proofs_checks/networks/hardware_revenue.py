@@ -1,6 +1,7 @@
 r"""What batch slots and speeds are worth to the steady-state program (Section 6.4).
 
-R* rises with B and stands still once everybody is served. With the total
+R* rises with B and stands still once everybody is served, if prefill capacity lets that happen
+(otherwise earlier, and below the revenue of all arrivals). With the total
 :math:`\bar X = \sum_i \bar x_i` of the prefill occupancies at full load and the decode work
 :math:`\bar W = \sum_i C (D_i/P_i)\, \bar x_i` that is the case from
 :math:`B = (\bar W + \bar X) / (\bar X + \kappa (1 - \bar X))` on, if :math:`\bar X \le 1` and
@@ -16,7 +17,7 @@ from itertools import pairwise
 from math import ceil
 
 from ...fluid import plan
-from ...theory import IterationTime, ServingNetwork, exact_rates
+from ...theory import InvalidInput, IterationTime, ServingNetwork, exact_rates
 from ...theory.claims import Grade
 from ..verdict import Evidence, outcome_of
 
@@ -30,7 +31,28 @@ def with_batch(network: ServingNetwork, batch: int) -> ServingNetwork:
 
 
 def saturating_batch(network: ServingNetwork) -> int:
-    """The smallest B at which everybody can be served (needs kappa >= (B-1)/B there)."""
+    """The smallest B at which everybody can be served.
+
+    Raises
+    ------
+    InvalidInput
+        The full-load prefill occupancy exceeds 1, so that no B serves everybody, or kappa is less
+        than (B-1)/B at the B found.
+    """
+    _, share = _full_load(network)
+    if share > 1:
+        raise InvalidInput(
+            "full-load prefill occupancy", float(share), "at most 1: more slots prefill no faster"
+        )
+    batch = saturating_batch_at_any_load(network)
+    kappa = exact_rates(network).kappa
+    if kappa * batch < batch - 1:
+        raise InvalidInput("kappa", float(kappa), f"at least (B-1)/B at B = {batch}")
+    return batch
+
+
+def saturating_batch_at_any_load(network: ServingNetwork) -> int:
+    """The formula of the module docstring without its hypotheses: wrong short of prefill."""
     work, share = _full_load(network)
     threshold: Fraction = (work + share) / (share + exact_rates(network).kappa * (1 - share))
     return ceil(threshold)

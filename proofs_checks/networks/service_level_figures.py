@@ -18,8 +18,8 @@ from ...theory import Prices, ServingNetwork, exact_rates
 from ...theory.sli import average_time_per_output_token
 from .figures import BLUE, ORANGE
 
-if TYPE_CHECKING:  # the check module imports this one
-    from .price_of_slis import Fronts
+if TYPE_CHECKING:  # for annotations alone
+    from .service_level_fronts import Fronts
 
 _FINE = 400
 

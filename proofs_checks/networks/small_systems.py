@@ -63,8 +63,8 @@ AGREEMENT = 1e-6
 """Largest accepted relative difference between the two routes to the optimum; HiGHS's own
 tolerance is 1e-7."""
 
-LEFT = Fraction(1, 20)
-"""Share of the solo decode capacity that the first control leaves."""
+LEFT = Fraction(1, 2)
+"""Share of the solo decode capacity that the first control leaves; four fifths go unnoticed."""
 
 NARROW_ROOM = 1
 """Waiting requests per class and queue that the second control has room for."""
@@ -131,7 +131,7 @@ def optimal_control_controls(study: Study) -> dict[str, tuple[Evidence, ...]]:
         for key, system in study.items()
     }
     return {
-        "optimal policies against R* with solo decode capacity cut to a twentieth": (
+        "optimal policies against R* with half the solo decode capacity": (
             _optimum_below(study, cut),
         ),
         "waiting rooms cut, what overflows left out": (_cut_bounds_uncut(study),),
@@ -190,7 +190,8 @@ def _optimum_below(study: Study, bounds: Mapping[tuple[str, int], Fraction]) -> 
         slack=float(1 - highest),
         detail=f"average-reward Markov decision problems by policy iteration, "
         f"{sum(o.process.states for o in optima.values()):,} states in all; waiting rooms "
-        f"unlimited; exact bounds of every optimum, at most {BRACKET:g} apart, in integers",
+        f"unlimited; exact bounds of every optimum, at most {BRACKET:g} apart, in integers; "
+        "a solo decode capacity a fifth too small would not be noticed, half of it is",
     )
 
 
@@ -199,13 +200,14 @@ def _gate_and_route_below(study: Study, laws: Mapping[tuple[str, int], Stationar
     least, most = (choose(shares, key=lambda key: shares[key]) for choose in (min, max))
     return Evidence(
         name=f"gate-and-route earns at most the optimum of its layout in {len(study)} systems",
-        grade=Grade.EXHAUSTED,
+        grade=Grade.ESTIMATED,
         outcome=outcome_of(shares[most] <= 1),
         claimed="exact revenue <= upper bound of the optimum",
         computed=f"{shares[least]:.4f} of it ({least[0]}, n = {least[1]}) to "
         f"{shares[most]:.4f} ({most[0]}, n = {most[1]})",
         slack=1 - shares[most],
-        detail="all states of both chains enumerated; balance equations to 1e-12",
+        detail="floating point: truncated chains, balance equations to 1e-12, at most 1e-6 of the "
+        "requests lost; the bound is exact",
     )
 
 
@@ -222,7 +224,7 @@ def _routes_agree(study: Study) -> Evidence:
     largest = max(differences.values())
     return Evidence(
         name=f"linear programming and policy iteration agree on {len(differences)} systems",
-        grade=Grade.EXHAUSTED,
+        grade=Grade.ESTIMATED,
         outcome=outcome_of(largest <= BRACKET / 100 + AGREEMENT),
         claimed=f"relative difference <= {BRACKET / 100 + AGREEMENT:g}",
         computed=f"at most {largest:.1e}",
@@ -244,7 +246,7 @@ def _cut_bounds_uncut(study: Study) -> Evidence:
     most = max(excesses, key=lambda key: excesses[key])
     return Evidence(
         name="the optimum with one place to wait bounds the optimum without a cut",
-        grade=Grade.EXHAUSTED,
+        grade=Grade.ESTIMATED,
         outcome=outcome_of(excesses[most] <= AGREEMENT),
         claimed="lower bound of every optimum <= optimum of the cut system",
         computed=f"exceeded by {excesses[most]:.2%} ({most[0]}, n = {most[1]})",

@@ -75,6 +75,37 @@ def test_penalties_are_taken_off_the_revenue(run: Run) -> None:
     assert 0 <= plan["gap"] < 1e-6
 
 
+@pytest.mark.parametrize("weight", ["1e10", "1e16", "1e20", "1e300"])
+def test_a_penalty_never_makes_a_feasible_program_infeasible(run: Run, weight: str) -> None:
+    # From a weight above the first price of the front, 974.6, on equal occupancies are optimal.
+    plan = fields(run, "--soft-sli", f"prefill-fairness={weight}")
+    assert (plan["value"], plan["gap"], plan["certified"]) == (134, 0, True)
+
+
+@pytest.mark.parametrize("weight", ["1e9", "1e308"])
+def test_a_huge_price_of_tpot_leaves_no_prefills(run: Run, weight: str) -> None:
+    plan = fields(run, "--soft-sli", f"tpot={weight}")
+    assert plan["value"] == pytest.approx(-float(weight) / 45.45)  # 1/gamma = 1/45.45 s
+    assert (plan["mixed_share"], plan["gap"], plan["certified"]) == (0, 0, True)
+
+
+@pytest.mark.parametrize("penalty", ["tpot=1e12", "decode-fairness=1e18"])
+def test_a_huge_penalty_beside_jains_index_is_answered(run: Run, penalty: str) -> None:
+    plan = fields(run, "--sli", "jain=0.9", "--soft-sli", penalty)
+    assert (plan["gap"], plan["certified"]) == (0, True)
+
+
+@pytest.mark.parametrize("limit", ["1e300", "1e308"])
+def test_an_sli_beyond_the_range_of_the_solver_is_slack(run: Run, limit: str) -> None:
+    plan = fields(run, "--sli", f"tpot={limit}")
+    assert plan["value"] == pytest.approx(297.7032, abs=5e-5)
+    assert plan["certified"] is True
+
+
+def test_a_gap_below_the_resolution_of_floating_point_is_none(run: Run) -> None:
+    assert fields(run, "--soft-sli", "tpot=1000")["certified"] is True
+
+
 def test_slis_and_penalties_are_printed_for_people(run: Run) -> None:
     status, out, err = run("--sli", "tpot=0.028", "--soft-sli", "prefill-fairness=100")
     assert (status, err) == (0, "")
@@ -99,6 +130,7 @@ def test_a_decode_queue_may_be_allowed(run: Run) -> None:
         (("--sli", "tpot=0.02"), "these constraints clash: average TPOT"),
         (("--sli", "ttft=1"), "sli = 'ttft=1'"),
         (("--sli", "tpot=soon"), "sli = 'tpot=soon'"),
+        (("--sli", "tpot=1_0"), "sli = 'tpot=1_0'"),
         (("--sli", "jain=2"), "jain = 2.0"),
         (("--sli", "tpot=0.03", "--sli", "tpot=0.04"), "every SLI at most once"),
         (("--soft-sli", "jain=1"), "penalty = 'jain=1'"),

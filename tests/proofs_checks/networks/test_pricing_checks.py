@@ -16,9 +16,10 @@ from kurtz.proofs_checks.networks.constant_price_ratio import (
     segments,
 )
 from kurtz.proofs_checks.networks.hardware_revenue import saturating_batch
-from kurtz.proofs_checks.networks.price_of_slis import fronts_of, price_of_tpot, steepest_price
 from kurtz.proofs_checks.networks.separate_concave import disagreeing_network, value_alone
-from kurtz.theory import Prices, exact_rates, instance
+from kurtz.proofs_checks.networks.service_level_fronts import fronts_of
+from kurtz.proofs_checks.networks.time_per_output_token_price import price_of_tpot, steepest_price
+from kurtz.theory import InvalidInput, Prices, exact_rates, instance
 
 CHECKS: dict[str, Callable[..., Findings]] = {
     "separate-concave": separate_concave.check,
@@ -37,6 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constant_price_ratio, "STEPS", 6)
     monkeypatch.setattr(price_of_slis, "NAMED_INSTANCES", ("two-class",))
     monkeypatch.setattr(price_of_slis, "RANDOM_POINTS", {"quick": 0})
+    monkeypatch.setattr(price_of_slis, "RANDOM_NETWORKS", {"quick": 4})
     monkeypatch.setattr(price_of_slis, "BATCHES", {"quick": (1, 4, 16, 17, 18, 19, 64)})
 
 
@@ -86,3 +88,9 @@ def test_the_price_of_tpot_stays_below_its_limit_at_solo_speed() -> None:
 def test_everybody_is_served_from_a_batch_of_17_on() -> None:
     # W + X = 16.63... + 6.65... + 0.2144 in mixed slots, over 0.2144 + 1.5122 * 0.7856.
     assert saturating_batch(instance("two-class")) == 17
+
+
+def test_no_batch_serves_everybody_short_of_prefill() -> None:
+    # 4 * 800 / 256 tau + 3 * 2500 / 256 tau = 41.8 tau mixed GPUs, tau = 0.0333 s: 1.39 > 1.
+    with pytest.raises(InvalidInput, match=r"full-load prefill occupancy = 1\.39"):
+        saturating_batch(instance("prefill-bound"))
