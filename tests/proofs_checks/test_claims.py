@@ -136,7 +136,7 @@ def test_revenue_upper_bound_passes_on_a_smaller_design(monkeypatch: pytest.Monk
     (verdict,) = verify(["revenue-upper-bound"]).verdicts
     verdict.assert_passed()
     assert verdict.grades == (Grade.PROVED, Grade.CERTIFIED, Grade.ESTIMATED)
-    assert len(verdict.findings.controls) == 3
+    assert len(verdict.findings.controls) == 6
 
 
 def test_the_upper_bound_is_missed_by_a_bound_of_a_tenth_less(
