@@ -127,6 +127,8 @@ class RateStudy:
 def unrounded_size(p: Plan, near: int) -> int:
     """The size within 1 % above ``near`` at which ceil(n sum x*) - n sum x* is smallest.
 
+    >>> from kurtz.fluid import plan
+    >>> from kurtz.theory import instance
     >>> unrounded_size(plan(instance("small-one-class")), 100)
     100
     """
