@@ -129,8 +129,8 @@ def unrounded_size(p: Plan, near: int) -> int:
 
     >>> from kurtz.fluid import plan
     >>> from kurtz.theory import instance
-    >>> unrounded_size(plan(instance("small-one-class")), 100)
-    100
+    >>> unrounded_size(plan(instance("small-one-class")), 100)  # X* = 4/9: 44.4 and 44.9 mix
+    101
     """
     share = p.mixed_share
     return min(
