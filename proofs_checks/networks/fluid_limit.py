@@ -39,16 +39,12 @@ from ...theory.claims import Grade
 from ...theory.policies import Policy, policy_named
 from ..statistics import (
     FAMILY_LEVEL,
-    SETTLING_LEVEL,
     Fitted,
     GapCurve,
-    fitted_exponent,
-    fitted_limit,
-    settling_p_value,
 )
 from ..verdict import Evidence, Findings, Level, Outcome, Report, outcome_of
 from .fluid_figures import distance_figure, paths_figure
-from .gap_evidence import level_and_power
+from .gap_evidence import level_and_power, root_exponent_evidence, settled_limit, sizes_of
 
 SEED, PILOT_SEEDS = 12, (77, 78, 11)
 SPACING = 0.1
@@ -320,26 +316,8 @@ def fluid_error_evidence(study: DistanceStudy, network: ServingNetwork, policy: 
 
 def exponent_evidence(study: DistanceStudy, tests: int) -> Evidence:
     """Whether the distance decays like n^(-1/2); inconclusive if the interval is too wide."""
-    settled = study.settled
-    exponent = fitted_exponent(settled)
-    low, high = exponent.interval(FAMILY_LEVEL / tests)
-    p_value = settling_p_value(settled)
-    if not low <= -0.5 <= high:
-        outcome = Outcome.REFUTED
-    elif p_value < SETTLING_LEVEL or low <= -1 or high >= 0:
-        outcome = Outcome.INCONCLUSIVE
-    else:
-        outcome = Outcome.HOLDS
-    return Evidence(
-        name=f"exponent of the distance: {study.label}",
-        grade=Grade.ESTIMATED,
-        outcome=outcome,
-        claimed="-1/2",
-        computed=f"{exponent.value:.3f} in [{low:.3f}, {high:.3f}] over {_sizes(study.settled)}",
-        slack=min(-0.5 - low, high + 0.5),
-        detail=f"H0: exponent = -1/2; {level_and_power(exponent, tests, sides=2)}; "
-        f"sqrt(n) distance constant: Cochran's Q p = {p_value:.2f}",
-    )
+    title = f"exponent of the distance: {study.label}"
+    return root_exponent_evidence(title, study.settled, tests)
 
 
 def limit_evidence(study: DistanceStudy, margin: float, tests: int) -> Evidence:
@@ -347,15 +325,8 @@ def limit_evidence(study: DistanceStudy, margin: float, tests: int) -> Evidence:
 
     It can hold only where sqrt(n) D is constant, which is what makes the intercept a limit.
     """
-    limit = fitted_limit(study.settled)
-    # Two one-sided tests at level a each: the two-sided interval of error probability 2 a.
+    limit, outcome = settled_limit(study.settled, margin, tests)
     low, high = limit.interval(2 * FAMILY_LEVEL / tests)
-    if low > margin or high < -margin:
-        outcome = Outcome.REFUTED
-    elif -margin < low and high < margin and settling_p_value(study.settled) >= SETTLING_LEVEL:
-        outcome = Outcome.HOLDS
-    else:
-        outcome = Outcome.INCONCLUSIVE
     return Evidence(
         name=f"limit of the distance: {study.label}",
         grade=Grade.ESTIMATED,
@@ -364,7 +335,7 @@ def limit_evidence(study: DistanceStudy, margin: float, tests: int) -> Evidence:
         computed=f"{limit.value:+.3f} in [{low:+.3f}, {high:+.3f}]",
         slack=margin - max(abs(low), abs(high)),
         detail=f"H0: limit at least the margin, two one-sided tests; "
-        f"{level_and_power(limit, tests, sides=1)}; intercept over {_sizes(study.settled)}",
+        f"{level_and_power(limit, tests, sides=1)}; intercept over {sizes_of(study.settled)}",
     )
 
 
@@ -404,10 +375,6 @@ def _curve(paths: Mapping[int, NDArray[np.float64]], fluid: Trajectory) -> GapCu
         np.array([each.std(ddof=1) for each in samples]) / np.sqrt(counts),
         counts,
     )
-
-
-def _sizes(curve: GapCurve) -> str:
-    return f"n = {curve.gpus[0]:,} ... {curve.gpus[-1]:,}"
 
 
 def _figures(

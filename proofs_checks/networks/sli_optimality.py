@@ -65,7 +65,8 @@ MARGIN = {"quick": 0.02, "full": 0.006}
 PREFILL_STAGES = ("prefill",)
 DECODE_STAGES = ("mixed_decode", "solo_decode", "decode_queue")
 TESTS = len(SPECIFICATIONS) * (2 * (len(PREFILL_STAGES) + len(DECODE_STAGES)) + 1) + 7
-"""Occupancies of two classes and a revenue per specification, and seven rows of constraints."""
+"""Occupancies of two classes and a revenue per specification, and at most seven rows of
+constraints."""
 
 
 def check(level: Level, report: Report) -> Findings:
