@@ -152,7 +152,7 @@ class _TruncatedChain:
 
     def solve(self) -> StationaryLaw:
         """Stationary law and the averages that follow from it."""
-        probabilities, residual = _stationary(self.generator)
+        probabilities, residual = stationary_probabilities(self.generator)
         per_gpu = probabilities / self.gpus
         queues = np.array([_per_class(s.queue, self.classes) for s in self.states])
         buffers = np.array(
@@ -188,7 +188,7 @@ def _per_class(line: Line, classes: range) -> list[int]:
     return [line.count(i) for i in classes]
 
 
-def _stationary(generator: sparse.csr_array) -> tuple[NDArray[np.float64], float]:
+def stationary_probabilities(generator: sparse.csr_array) -> tuple[NDArray[np.float64], float]:
     """Stationary law of a generator whose state 0 is recurrent, and its relative residual."""
     balance = generator[1:, 1:].T.tocsc()
     from_empty = -generator[[0], 1:].toarray().ravel()

@@ -22,15 +22,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from ..theory.errors import InvalidInput, require_integer, require_number
 from ..theory.network import ServingNetwork
 from ..theory.policies import Gate, Layout, Policy, Routing
 from ..theory.rates import rates
 from .chain import COUNTS
+from .exact_chain import stationary_probabilities
 
 Counts = tuple[int, ...]
 """Requests per class."""
@@ -244,7 +243,7 @@ class _SharedChain:
 
     def solve(self) -> SharedLaw:
         """Stationary law and the averages that follow from it."""
-        probabilities, residual = _stationary(self.generator)
+        probabilities, residual = stationary_probabilities(self.generator)
         per_gpu = probabilities / self.gpus
         stages = np.zeros((len(COUNTS), len(self.states), len(self.classes)))
         for place, (queue, buffer, gpus) in enumerate(self.states):
@@ -274,17 +273,3 @@ def _changed(counts: Counts, i: int, by: int) -> Counts:
 
 def _replaced(gpus: tuple[GpuState, ...], place: int, gpu: GpuState) -> tuple[GpuState, ...]:
     return tuple(sorted((*gpus[:place], gpu, *gpus[place + 1 :])))
-
-
-def _stationary(generator: sparse.csr_array) -> tuple[NDArray[np.float64], float]:
-    """Stationary law of a generator whose state 0 is recurrent, and its relative residual."""
-    if generator.shape[0] == 1:
-        return np.ones(1), 0.0
-    from_empty = -generator[[0], 1:].toarray().ravel()
-    others = splu(generator[1:, 1:].T.tocsc()).solve(from_empty)
-    probabilities = np.concatenate([[1.0], others])
-    probabilities /= probabilities.sum()
-    residual = float(np.abs(probabilities @ generator).max() / np.abs(generator.data).max())
-    if not (residual <= 1e-12 and probabilities.min() > -1e-12):
-        raise ArithmeticError(f"balance equations: residual {residual:.1e}")
-    return probabilities, residual
