@@ -28,7 +28,7 @@ def maximum_along_front(network: ServingNetwork, penalty: Penalty) -> float | Fr
         front = sli_front(network, type(penalty.fairness), Fraction(0), most)
         return max(front.value(limit) - weight * limit for limit in front.breakpoints)
     rate = exact_rates(network)
-    constant, curvature = time_per_output_token_terms(rate)
+    _, curvature = time_per_output_token_terms(rate)
     best = -math.inf
     for piece in mixed_share_front(network, Fraction(0), Fraction(1)).pieces:
         shares = [float(piece.start), float(piece.end)]
@@ -36,7 +36,7 @@ def maximum_along_front(network: ServingNetwork, penalty: Penalty) -> float | Fr
             flat = rate.batch - math.sqrt(weight * curvature / piece.slope)
             shares.append(min(max(flat, shares[0]), shares[1]))
         for share in shares:
-            lost = float(constant) + (float(curvature) / (rate.batch - share) if curvature else 0)
-            value = float(piece.value(Fraction(share))) - penalty.weight * lost
+            lost = penalty.weight * float(penalty.at_share(rate, share))
+            value = float(piece.value(Fraction(share))) - lost
             best = max(best, value)
     return best

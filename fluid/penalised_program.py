@@ -17,7 +17,6 @@ from ..theory.penalties import (
     FairnessPenalty,
     Penalty,
     TimePerOutputTokenPenalty,
-    largest_difference,
     time_per_output_token_terms,
 )
 from ..theory.rates import exact_rates
@@ -29,7 +28,7 @@ from ..theory.sli import (
     linear_slis,
     without_decode_queue,
 )
-from ..theory.steady_state import block
+from ..theory.steady_state import OCCUPANCIES, block
 from .certificate import Certificate
 from .planning import planning_form, tie_breaks
 from .simplex import lexicographic_maximum
@@ -57,6 +56,7 @@ class PenalisedProgram:
         self.jain = [sli for sli in slis if isinstance(sli, JainFairness)]
         if len(self.jain) > 1:
             raise InvalidInput("slis", JainFairness.name, "every SLI at most once")
+        self.penalties = tuple(penalties)
         self.fairness: list[FairnessPenalty] = [
             p for p in penalties if not isinstance(p, TimePerOutputTokenPenalty)
         ]
@@ -186,12 +186,10 @@ class PenalisedProgram:
 
     def objective(self, primal: Sequence[Fraction]) -> Fraction:
         """Revenue minus penalties of a point, exact."""
+        occupancies = {name: primal[block(name, self.class_count)] for name in OCCUPANCIES}
         value = self.revenue(primal)
-        for penalty in self.fairness:
-            stage = primal[block(penalty.stage, self.class_count)]
-            value -= exact(penalty.weight) * largest_difference(stage)
-        if self.tpot_weight > 0:
-            value -= self.tpot_weight * self._tpot(self._mixed_share(primal))
+        for penalty in self.penalties:
+            value -= exact(penalty.weight) * penalty.measure(self.rates, occupancies)
         return value
 
     def revenue(self, primal: Sequence[Fraction]) -> Fraction:
@@ -208,7 +206,8 @@ class PenalisedProgram:
             share = sum(prefill, Fraction(0))
             room = self.rates.batch - share
             slope = self.tpot_curvature / room**2 if self.tpot_curvature else Fraction(0)
-            constant = -self.tpot_weight * (self._tpot(share) - slope * share)
+            height = TimePerOutputTokenPenalty.at_share(self.rates, share)
+            constant = -self.tpot_weight * (height - slope * share)
             prefill_profit = (c - self.tpot_weight * slope for c in form.objective[: len(prefill)])
             profit = (*prefill_profit, *form.objective[len(prefill) :])
             form = replace(form, objective=profit)
@@ -289,15 +288,6 @@ class PenalisedProgram:
                 self.rates.prefill, prefill, self.rates.arrival, strict=True
             )
         ]
-
-    def _tpot(self, share: Fraction) -> Fraction:
-        value: Fraction = self.tpot_constant
-        if self.tpot_curvature:
-            value += self.tpot_curvature / (self.rates.batch - share)
-        return value
-
-    def _mixed_share(self, primal: Sequence[Fraction]) -> Fraction:
-        return sum(primal[block("prefill", self.class_count)], Fraction(0))
 
     def _row(self, prefill: Sequence[Any]) -> tuple[Any, ...]:
         row: list[Any] = [0] * len(self.form.variables)

@@ -21,6 +21,7 @@ from ..statistics import fitted_exponent
 if TYPE_CHECKING:  # the check modules import this one
     from .gap_study import GapStudy
     from .iteration_time_law import MeasuredEntry
+    from .sli_penalties import PenalisedStudy
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
@@ -205,4 +206,31 @@ def class_occupancies_figure(
     figure.axes[0].set_ylabel("requests per GPU (bars: 95 %)")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def objective_figure(panels: Mapping[str, Mapping[str, PenalisedStudy]]) -> Figure:
+    """Gaps of the penalised objective to the value of (49), one panel per penalty."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, (title, studies) in zip(
+        np.ravel(figure.subplots(1, len(panels), squeeze=False)), panels.items(), strict=True
+    ):
+        axes.axhline(0, color=GREY, lw=1)
+        for (label, each), colour, marker in zip(studies.items(), _COLOURS, "osD^", strict=False):
+            axes.errorbar(
+                each.curve.gpus,
+                each.curve.gap,
+                yerr=1.96 * each.curve.standard_error,
+                fmt=marker,
+                color=colour,
+                capsize=3,
+                label=label,
+            )
+        axes.set(xscale="log", xlabel="number of GPUs n", title=title)
+        axes.title.set_fontsize(9)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("short of the value, of the revenue")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

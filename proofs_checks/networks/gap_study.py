@@ -9,16 +9,23 @@ Revenue R is what the plan's pricing pays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...fluid import Plan
+from ...fluid.penalised import PenalisedPlan
 from ...stochastic import EVENTS, Estimate, simulate
-from ...theory import Policy
+from ...theory import Policy, ServingNetwork
 from ...theory.steady_state import prefill_balance
 from ..statistics import GapCurve
 from ..verdict import Report
+
+
+SAMPLES_EVERY = 2.0
+"""Seconds between two samples of the state: few beside those that a decode takes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,11 @@ class Design:
     warmup: float
     measured: float
     settled_from: int
+
+    @property
+    def sampling_times(self) -> NDArray[np.float64]:
+        """Times after the warm-up at which the state is recorded, `SAMPLES_EVERY` seconds apart."""
+        return np.arange(self.warmup, self.warmup + self.measured, SAMPLES_EVERY)
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,25 @@ def gap_study(
     label: str, plan: Plan, policy: Policy, design: Design, seed: int, report: Report
 ) -> GapStudy:
     """Simulate ``policy`` at every size of ``design`` and compare with the value of ``plan``."""
-    estimates, gaps, errors = [], [], []
+    estimates = simulated_sizes(label, plan.network, policy, design, seed, report)
+    curve = gap_curve([relative_gaps(plan, estimate) for estimate in estimates], design)
+    return GapStudy(label, plan, curve, estimates, design.settled_from)
+
+
+def simulated_sizes(
+    label: str,
+    network: ServingNetwork,
+    policy: Policy,
+    design: Design,
+    seed: int,
+    report: Report,
+) -> tuple[Estimate, ...]:
+    """Estimates of ``policy`` at every size, with the state sampled after the warm-up."""
+    estimates = []
     for gpus, replications in zip(design.gpus, design.replications, strict=True):
         report(f"{label}, {gpus:,} GPUs")
         estimate = simulate(
-            plan.network,
+            network,
             policy,
             gpus=gpus,
             horizon=design.warmup + design.measured,
@@ -67,25 +93,39 @@ def gap_study(
             replications=replications,
             # Sizes must be independent: the same seed would use the same numbers at each.
             seed=seed * 10**9 + gpus,
+            grid=design.sampling_times,
         )
-        samples = relative_gaps(plan, estimate)
         estimates.append(estimate)
-        gaps.append(samples.mean())
-        errors.append(samples.std(ddof=1) / np.sqrt(replications))
-    curve = GapCurve(
-        np.array(design.gpus), np.array(gaps), np.array(errors), np.array(design.replications)
+    return tuple(estimates)
+
+
+def gap_curve(samples: Sequence[NDArray[np.float64]], design: Design) -> GapCurve:
+    """Means and standard errors of the gaps of all replications, one array per size."""
+    return GapCurve(
+        np.array(design.gpus),
+        np.array([each.mean() for each in samples]),
+        np.array([each.std(ddof=1) / np.sqrt(len(each)) for each in samples]),
+        np.array(design.replications),
     )
-    return GapStudy(label, plan, curve, tuple(estimates), design.settled_from)
 
 
-def relative_gaps(plan: Plan, estimate: Estimate) -> np.ndarray:
+def relative_gaps(plan: Plan, estimate: Estimate) -> NDArray[np.float64]:
     """Gap of each replication relative to R*, with the control variate of the module docstring."""
+    return revenue_gaps(plan, estimate) / float(plan.value)
+
+
+def revenue_gaps(plan: Plan | PenalisedPlan, estimate: Estimate) -> NDArray[np.float64]:
+    """Value of the plan, corrected by the control variate, minus the revenue of each replication.
+
+    The prices of a penalised plan are those of the linear program that touches program (49) at
+    the optimum, where both have the same derivatives by the envelope theorem. That they fit makes
+    for a small variance; the mean of the control variate is zero whatever its coefficients.
+    """
     names = plan.network.class_names
     prices = np.array([float(plan.shadow_prices[prefill_balance(name)]) for name in names])
     expected = np.array(plan.network.per_class("arrival_rate"))
     luck = (estimate.replicated_event_rates[:, EVENTS.index("arrival")] - expected) @ prices
-    value = float(plan.value)
     separate = plan.pricing == "separate"
     earned = estimate.replicated_separate_revenue if separate else estimate.replicated_revenue
-    gaps: np.ndarray = (value + luck - earned) / value
+    gaps: NDArray[np.float64] = float(plan.value) + luck - earned
     return gaps

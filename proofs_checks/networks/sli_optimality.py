@@ -103,50 +103,6 @@ def check(level: Level, report: Report) -> Findings:
     )
 
 
-def hypotheses_evidence(plans: dict[str, Plan]) -> Evidence:
-    """Slater's condition, and that q_d* = 0 costs nothing, for every specification, exactly."""
-    slack, cost = {}, {}
-    for name, p in plans.items():
-        slack[name] = slater_slack(_form(p))
-        free = plan(p.network, p.pricing, p.slis, decode_queue_allowed=True)
-        cost[name] = free.value - p.value
-    queues = {name: sum(p.decode_queue, Fraction(0)) for name, p in plans.items()}
-    holds = min(slack.values()) > 0 and max(*queues.values(), *cost.values()) == 0
-    return Evidence(
-        name="hypotheses: a strictly feasible point, and an optimum without decode queues",
-        grade=Grade.CERTIFIED,
-        outcome=outcome_of(holds),
-        claimed="slack > 0, sum of q_d* = 0, and no better optimum with decode queues",
-        computed=f"least slack {float(min(slack.values())):.4f}, largest q_d* "
-        f"{float(max(queues.values())):g}, largest cost of q_d* = 0 "
-        f"{float(max(cost.values())):g}",
-        slack=float(min(slack.values())),
-        detail=f"exact simplex method, {len(plans)} specifications, each with q_d free",
-    )
-
-
-def slater_slack(form: StandardForm) -> Fraction:
-    """Largest s <= 1 such that inequalities hold with room s and all but q_d are at least s."""
-    positive = block("decode_queue", len(form.variables) // len(OCCUPANCIES)).start
-    rows = [(*row, int(not equal)) for row, equal in zip(form.rows, form.equalities, strict=True)]
-    extended = StandardForm(
-        name=form.name,
-        variables=(*form.variables, "s"),
-        constraints=form.constraints,
-        equalities=form.equalities,
-        objective=(*(0 for _ in form.variables), 1),
-        rows=tuple(rows),
-        bounds=form.bounds,
-    )
-    for j in range(positive):
-        below = [0] * len(form.variables) + [1]
-        below[j] = -1
-        extended = extended.with_constraint(f"{form.variables[j]} >= s", below, 0)
-    top = [0] * len(form.variables) + [1]
-    extended = extended.with_constraint("s <= 1", top, 1)
-    return lexicographic_maximum(extended, [extended.objective]).primal[-1]
-
-
 def specification_evidence(name: str, study: GapStudy, level: Level) -> list[Evidence]:
     """Occupancies, constraints and revenue of one specification in the limit."""
     evidence = [
@@ -217,11 +173,6 @@ def _occupancies(
         margin=MARGIN[level],
         tests=TESTS,
     )
-
-
-def _form(p: Plan) -> StandardForm:
-    """The program of the plan without q_d = 0, which leaves no room by design."""
-    return planning_form(p.network, p.pricing, p.slis, decode_queue_allowed=True)
 
 
 def _figures(study: GapStudy, blind: GapStudy) -> dict[str, Callable[[], Figure]]:
