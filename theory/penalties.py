@@ -14,12 +14,12 @@ maxima of linear functions. The third is linear-fractional; it is convex in X ex
 :math:`K \ge 0`, that is :math:`\kappa \ge 1` (or B = 1), and only then is (49) a convex program.
 
 What a penalty multiplies by its weight is its *measure*. On the states that slots allow,
-:math:`x, y_s \ge 0` with :math:`X \le 1` and :math:`\sum_i y_{s,i} \le B (1-X)`, measures are bounded
-and, in the sum of absolute differences of the occupancies, Lipschitz, as Theorem 5.1 asks:
+:math:`x, y_s \ge 0` with :math:`X \le 1` and :math:`\sum_i y_{s,i} \le B (1-X)`, measures are
+bounded and, in the sum of absolute differences of the occupancies, Lipschitz, as Theorem 5.1 asks:
 
-* a difference of two occupancies is at most the largest one, 1 for prefills and B for solo decodes;
-  between two states no occupancy moves by more than its share of the distance, so that the
-  constant is 1, and a single class that moves alone attains it;
+* a difference of two occupancies is at most the larger one, 1 for prefills and B for solo decodes;
+  it changes by at most what the two occupancies change together, so that the constant is 1, and
+  a class that moves alone attains it;
 * the TPOT lies between :math:`1/\gamma` (X = 0) and :math:`\tau` (X = 1); its derivative
   :math:`K/(B-X)^2` is largest in absolute value at X = 1, where it is :math:`|K|/(B-1)^2`.
 """
@@ -35,7 +35,6 @@ import numpy as np
 from .errors import require_number
 from .rates import Rates
 from .sli import DecodeFairness, PrefillFairness, TimePerOutputToken, name_and_number
-
 
 Occupancies = Mapping[str, Any]
 """For every stage one entry per class: a number, or an array over many states."""

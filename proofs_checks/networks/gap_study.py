@@ -23,7 +23,6 @@ from ...theory.steady_state import prefill_balance
 from ..statistics import GapCurve
 from ..verdict import Report
 
-
 SAMPLES_EVERY = 2.0
 """Seconds between two samples of the state: few beside those that a decode takes."""
 
@@ -68,7 +67,7 @@ def gap_study(
 ) -> GapStudy:
     """Simulate ``policy`` at every size of ``design`` and compare with the value of ``plan``."""
     estimates = simulated_sizes(label, plan.network, policy, design, seed, report)
-    curve = gap_curve([relative_gaps(plan, estimate) for estimate in estimates], design)
+    curve = gap_curve([relative_gaps(plan, estimate) for estimate in estimates], design.gpus)
     return GapStudy(label, plan, curve, estimates, design.settled_from)
 
 
@@ -99,13 +98,13 @@ def simulated_sizes(
     return tuple(estimates)
 
 
-def gap_curve(samples: Sequence[NDArray[np.float64]], design: Design) -> GapCurve:
+def gap_curve(samples: Sequence[NDArray[np.float64]], gpus: Sequence[int]) -> GapCurve:
     """Means and standard errors of the gaps of all replications, one array per size."""
     return GapCurve(
-        np.array(design.gpus),
+        np.array(gpus),
         np.array([each.mean() for each in samples]),
         np.array([each.std(ddof=1) / np.sqrt(len(each)) for each in samples]),
-        np.array(design.replications),
+        np.array([len(each) for each in samples]),
     )
 
 

@@ -42,7 +42,7 @@ def hypotheses_evidence(plans: Mapping[str, Plan | PenalisedPlan]) -> Evidence:
         computed=f"least slack {float(min(slack.values())):.4f}, largest q_d* "
         f"{float(max(queues.values())):g}, with decode queues at most "
         f"{float(loss[worst]):.2g} of the revenue more ({worst})",
-        slack=float(min(slack.values())),
+        slack=float(min(slack.values()) if loss[worst] <= NEGLIGIBLE else -loss[worst]),
         detail=f"exact simplex method, {len(plans)} specifications, each with q_d free; with a "
         f"penalty on the TPOT by a certified bound, up to {float(NEGLIGIBLE):g} of the revenue",
     )
@@ -87,7 +87,7 @@ def penalties_evidence(plans: Mapping[str, PenalisedPlan]) -> Evidence:
                 for i, j in combinations(range(len(states)), 2)
             )
             bounded = max(measures) == penalty.largest(rate)
-            outcomes.append(bounded and 0 <= min(measures))
+            outcomes.append(bounded and min(measures) >= 0)
             outcomes.append(steepest <= penalty.steepness(rate))
             texts.append(_constants(penalty, rate))
     return Evidence(
@@ -135,9 +135,7 @@ def _distance(
 def _bound_with_queues(p: Plan | PenalisedPlan) -> Fraction:
     """An upper bound on the value with q_d free: of linear programs the value itself."""
     if isinstance(p, PenalisedPlan):
-        free = penalised_plan(
-            p.network, p.pricing, p.slis, p.penalties, decode_queue_allowed=True
-        )
+        free = penalised_plan(p.network, p.pricing, p.slis, p.penalties, decode_queue_allowed=True)
         return free.upper_bound
     return plan(p.network, p.pricing, p.slis, decode_queue_allowed=True).value
 

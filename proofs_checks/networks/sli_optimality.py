@@ -1,10 +1,10 @@
 r"""Theorem 5.1 and Proposition 12.1: under SLI-aware gate-and-route, occupancies tend to the plan.
 
 Specifications: none, prefill fairness, decode fairness, and the average time per output token, all
-on the paper's instance. For each, the hypotheses first (a Slater point and an optimum without
-decode queues, both exact), then by equivalence tests in the limit of many GPUs: every class's
-occupancy of prefill, of decode and of the decode buffers is the plan's; the constraint holds; the
-revenue is the plan's value.
+on the paper's instance, as constraints; as penalties they are in `sli_penalties`. For each, the
+hypotheses first (a Slater point and an optimum without decode queues, both exact), then by
+equivalence tests in the limit of many GPUs: every class's occupancy of prefill, of decode and of
+the decode buffers is the plan's; the constraint holds; the revenue is the plan's value.
 
 Control: the solo-first router of gate-and-route on the same plan. It does not look at classes, and
 their decode occupancies settle elsewhere (the paper's Fig. 5).
@@ -13,21 +13,17 @@ their decode occupancies settle elsewhere (the paper's Fig. 5).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import partial
 
 from matplotlib.figure import Figure
 
-from ...fluid import Plan, plan
-from ...fluid.planning import planning_form
-from ...fluid.simplex import lexicographic_maximum
+from ...fluid import plan
 from ...theory import GateAndRoute, SliAware, exact_rates, instance
-from ...theory.claims import Grade
-from ...theory.linear_program import StandardForm
 from ...theory.sli import DecodeFairness, LinearSli, PrefillFairness, TimePerOutputToken
 from ...theory.steady_state import OCCUPANCIES, block
 from ..statistics import fitted_limit
-from ..verdict import Evidence, Findings, Level, Report, outcome_of
+from ..verdict import Evidence, Findings, Level, Report
+from . import sli_penalties
 from .figures import class_occupancies_figure
 from .gap_study import Design, GapStudy, gap_study
 from .occupancy_evidence import (
@@ -37,6 +33,8 @@ from .occupancy_evidence import (
     occupancies_evidence,
     stage_slots,
 )
+from .sli_hypotheses import hypotheses_evidence
+from .sli_penalties import penalised_findings, penalised_plans
 
 INSTANCE = "two-class"
 SEED = 3
@@ -64,9 +62,13 @@ MARGIN = {"quick": 0.02, "full": 0.006}
 
 PREFILL_STAGES = ("prefill",)
 DECODE_STAGES = ("mixed_decode", "solo_decode", "decode_queue")
-TESTS = len(SPECIFICATIONS) * (2 * (len(PREFILL_STAGES) + len(DECODE_STAGES)) + 1) + 7
-"""Occupancies of two classes and a revenue per specification, and at most seven rows of
-constraints."""
+TESTS = (
+    len(SPECIFICATIONS) * (2 * (len(PREFILL_STAGES) + len(DECODE_STAGES)) + 1)
+    + 7
+    + sli_penalties.TESTS
+)
+"""Occupancies of two classes and a revenue per specification, at most seven rows of constraints,
+and the tests of the penalties."""
 
 
 def check(level: Level, report: Report) -> Findings:
@@ -74,7 +76,8 @@ def check(level: Level, report: Report) -> Findings:
     report("planning")
     network = instance(INSTANCE)
     plans = {name: plan(network, slis=slis) for name, slis in SPECIFICATIONS.items()}
-    evidence = [hypotheses_evidence(plans)]
+    penalised = penalised_plans(plans)
+    evidence = [hypotheses_evidence({**plans, **penalised})]
     studies = {}
     for name, p in plans.items():
         studies[name] = gap_study(name, p, SliAware(p), DESIGNS[level], SEED, report)
@@ -90,16 +93,20 @@ def check(level: Level, report: Report) -> Findings:
         )
         for name in CONTROLLED
     }
+    charged = penalised_findings(penalised, studies, level, SEED, TESTS, report)
     return Findings(
-        evidence=tuple(evidence),
+        evidence=(*evidence, *charged.evidence),
         controls={
-            f"solo-first router, {name}": (
-                _occupancies("decode occupancies", study, DECODE_STAGES, level, "quick"),
-            )
-            for name, study in blind.items()
+            **{
+                f"solo-first router, {name}": (
+                    _occupancies("decode occupancies", study, DECODE_STAGES, level, "quick"),
+                )
+                for name, study in blind.items()
+            },
+            **charged.controls,
         },
-        figures=_figures(studies["no SLI"], blind["no SLI"]),
-        data={"studies": studies, "solo-first router": blind},
+        figures={**_figures(studies["no SLI"], blind["no SLI"]), **charged.figures},
+        data={"studies": studies, "solo-first router": blind, **charged.data},
     )
 
 

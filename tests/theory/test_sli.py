@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from kurtz.theory import InvalidInput, ServingNetwork, exact_rates, instance
 from kurtz.theory.penalties import (
     DecodeFairnessPenalty,
+    Penalty,
     PrefillFairnessPenalty,
     TimePerOutputTokenPenalty,
     penalty_named,
@@ -83,6 +85,58 @@ def test_equation_48_is_a_constant_plus_a_hyperbola(
     expected = average_time_per_output_token(rate, share)
     assert constant + curvature / (rate.batch - share) == expected
     assert (curvature >= 0) == (rate.kappa >= 1 or rate.batch == 1)
+
+
+@st.composite
+def slot_states(draw: st.DrawFn, batch: int, classes: int) -> dict[str, list[Fraction]]:
+    """Occupancies per GPU with X <= 1 and at most B (1 - X) solo decodes."""
+    parts = st.lists(st.integers(0, 20), min_size=classes + 1, max_size=classes + 1)
+    prefill, solo = draw(parts), draw(parts)
+    share = [Fraction(k, max(1, sum(prefill))) for k in prefill[:-1]]
+    room = batch * (1 - sum(share))
+    return {
+        "prefill": share,
+        "solo_decode": [room * Fraction(k, max(1, sum(solo))) for k in solo[:-1]],
+    }
+
+
+PENALTIES = (PrefillFairnessPenalty(1), DecodeFairnessPenalty(1), TimePerOutputTokenPenalty(1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks(), st.sampled_from(PENALTIES), st.data())
+def test_theorem_5_1_measures_are_bounded_and_lipschitz(
+    network: ServingNetwork, penalty: Penalty, data: st.DataObject
+) -> None:
+    rate, classes = exact_rates(network), len(network.classes)
+    states = [data.draw(slot_states(int(rate.batch), classes)) for _ in range(2)]
+    first, second = (penalty.measure(rate, state) for state in states)
+    distance = sum(
+        abs(a - b)
+        for stage in ("prefill", "solo_decode")
+        for a, b in zip(states[0][stage], states[1][stage], strict=True)
+    )
+    assert 0 <= first <= penalty.largest(rate)
+    assert abs(first - second) <= penalty.steepness(rate) * distance
+
+
+@settings(max_examples=20, deadline=None)
+@given(networks(meets_condition=True))
+def test_equation_48_is_steepest_where_every_gpu_is_mixed(network: ServingNetwork) -> None:
+    rate = exact_rates(network)
+    penalty, step = TimePerOutputTokenPenalty(1), Fraction(1, 10**9)
+    chord = (penalty.at_share(rate, 1) - penalty.at_share(rate, 1 - step)) / step
+    assert float(abs(chord)) == pytest.approx(float(penalty.steepness(rate)), rel=1e-6)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: penalty.name)
+def test_measures_of_arrays_are_those_of_each_state(penalty: Penalty) -> None:
+    generator = np.random.default_rng(1)
+    prefill, solo = generator.random((2, 3, 4)) / 2, 8 * generator.random((2, 3, 4))
+    together = penalty.measure(RATES, {"prefill": prefill, "solo_decode": solo})
+    for index in np.ndindex(3, 4):
+        state = {"prefill": prefill[:, *index].tolist(), "solo_decode": solo[:, *index].tolist()}
+        assert float(together[index]) == pytest.approx(float(penalty.measure(RATES, state)))
 
 
 def test_waiting_time_by_littles_law_and_abandonment_agree_for_equal_patience() -> None:

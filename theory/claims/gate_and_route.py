@@ -103,13 +103,19 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     ),
     Claim(
         claim_id="sli-optimality",
-        statement="Under SLI-aware gate-and-route with SLIs as constraints, every class's "
-        "occupancies tend to the plan, constraints are met and the revenue tends to the plan's "
-        "value.",
+        statement="Under SLI-aware gate-and-route with SLIs as constraints or penalties, every "
+        "class's occupancies tend to the plan, constraints are met and the revenue, minus the "
+        "penalties at the scaled state, tends to the plan's value.",
         source=f"{_PAPER}, Theorem 5.1 and Proposition 12.1",
         relation=Relation.TENDS_TO,
-        hypotheses=("a strictly feasible point", "an optimum with q_d* = 0", "theta > 0"),
-        control="the solo-first router",
+        hypotheses=(
+            "a strictly feasible point",
+            "an optimum with q_d* = 0",
+            "bounded and Lipschitz penalties",
+            "theta > 0",
+        ),
+        control="the solo-first router; plans without the penalty; a weight on decode fairness at "
+        "which decodes wait in every optimum",
     ),
     Claim(
         claim_id="general-sli-policy",
