@@ -68,7 +68,7 @@ class PrefillFairnessPenalty(_LargestDifferencePenalty):
         require_number(f"{self.name} penalty", self.weight, "revenue per prefill", at_least=0)
 
     def largest(self, rates: Rates) -> Any:
-        """The largest measure of any state."""
+        """The largest measure of any state, where there are two classes or more."""
         return 1
 
 
@@ -84,7 +84,7 @@ class DecodeFairnessPenalty(_LargestDifferencePenalty):
         require_number(f"{self.name} penalty", self.weight, "revenue per decode", at_least=0)
 
     def largest(self, rates: Rates) -> Any:
-        """The largest measure of any state: every slot decodes one class."""
+        """The largest measure of any state: every slot decodes one of two classes or more."""
         return rates.batch
 
 

@@ -73,8 +73,9 @@ def slater_slack(form: StandardForm) -> Fraction:
 def penalties_evidence(plans: Mapping[str, PenalisedPlan]) -> Evidence:
     """Bounds and Lipschitz constants of all penalties on the states that slots allow, exactly.
 
-    A convex penalty is largest at a vertex of these states; whether the constant holds is tried
-    between all pairs of vertices and plans, and argued in `kurtz.theory.penalties`.
+    A convex penalty is largest at a vertex of these states, of two classes or more; whether the
+    constant holds is tried between all pairs of vertices and plans, and argued in
+    `kurtz.theory.penalties`.
     """
     outcomes, texts = [], []
     for p in plans.values():

@@ -73,7 +73,6 @@ MARGIN = {"quick": 0.01, "full": 0.006}
 
 STAGES = ("prefill", "mixed_decode", "solo_decode", "decode_queue")
 
-
 TESTS = len(PENALTIES) * (2 * len(STAGES) + 1)
 """Occupancies of two classes and an objective per penalty."""
 
