@@ -14,64 +14,56 @@ Zero patience is decided by an exact example with one class, where the bound is 
 * :math:`A^* < C^*` and :math:`\theta = 0`: it drains in finite time, linearly;
 * :math:`A^* = C^*` and :math:`\theta > 0`: it drains exponentially at rate :math:`\theta`.
 
-Whether it is enough that one class with :math:`x_i^* > 0` gives up is open: we conjecture it, and
-one trajectory that drains, of the paper's instance, is among the evidence as an illustration. The
-buffer may empty and refill, which the obvious argument does not exclude.
+The workload may rise while the buffer is empty, and the bound says nothing then. The proof is
+therefore ours (`kurtz.theory.derivations.decode_line`): functions that never rise, which also show
+that one planned class that gives up is enough, if all slots have one speed, or if patience is
+ordered like output lengths, as it always is with two classes. Its function L is computed along
+paths (`decode_line`), and its condition on plans.
 
 Controls: the identity with kappa the wrong way round; the decode slots counted with one row wrong,
 B for B - 1 per mixed GPU; a plan with a decode buffer of its own; no gate, so that x does not tend
-to x*.
+to x*; L without the memory of the slots; the proofs without slots for all that is planned, or
+without admissions to full slots, or without order in patience.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...fluid import Plan, plan
-from ...fluid.dynamics import (
-    FluidModel,
-    FluidState,
-    Trajectory,
-    fluid_model,
-    integrated,
-    trajectories,
-    trajectory,
-)
-from ...theory import (
-    FirstComeFirstServed,
-    GateAndRoute,
-    Gpu,
-    IterationTime,
-    Prices,
-    RequestClass,
-    ServingNetwork,
-    exact_rates,
-    instance,
-    rates,
-)
+from ...fluid import plan
+from ...theory import FirstComeFirstServed, instance, rates
 from ...theory.claims import Grade
-from ...theory.derivations import decode_drift
+from ...theory.derivations import decode_drift, decode_line
 from ...theory.derivations import symbols as s
-from ...theory.policies import Policy
 from ..derived import derivation_evidence
 from ..verdict import Evidence, Findings, Level, Report, outcome_of
-from .fluid_cases import random_plans, random_state
-from .fluid_figures import drain_figure
-from .instances import NAMED_INSTANCES
+from .decode_buffer_paths import (
+    POINTS,
+    TURNOVERS,
+    Drain,
+    Example,
+    exact_examples,
+    full_path,
+    one_patient_class,
+    planned_drains,
+)
+from .decode_line_evidence import (
+    bracket_evidence,
+    conditioned_plans,
+    falling_evidence,
+    line_paths,
+    line_plans,
+    modes_evidence,
+)
+from .fluid_figures import drain_figure, line_figure
 
 SEED = 20260207
 RANDOM_CASES: dict[Level, int] = {"quick": 12, "full": 120}
-POINTS = 8_000
-TURNOVERS = 12
-"""A trajectory lasts so many mean durations of the network's slowest decode or patience."""
-
+MIXTURES: dict[Level, int] = {"quick": 100, "full": 1_000}
 BALANCE = 1e-8
 """Largest error of the identity over a recorded stretch, seconds of decode work per GPU."""
 
@@ -86,72 +78,28 @@ AS_PLANNED = 1e-12
 """Requests per GPU by which prefill of a class may be above x* and still count as x <= x*."""
 
 
-@dataclass(frozen=True)
-class Drain:
-    """A trajectory with the plan behind it, seen as decode work (seconds of mixed decode)."""
-
-    best: Plan
-    path: Trajectory
-
-    @property
-    def buffer(self) -> NDArray[np.float64]:
-        """Requests per GPU in the decode buffer at the recorded times."""
-        return np.asarray(self.path.stage("decode_queue").sum(axis=1))
-
-    @property
-    def workload(self) -> NDArray[np.float64]:
-        """W_d at the recorded times."""
-        stages = ("decode_queue", "mixed_decode", "solo_decode")
-        waiting = sum(self.path.stage(stage) for stage in stages)
-        return np.asarray((waiting / self._mixed_rate).sum(axis=1))
-
-    @property
-    def inflow(self) -> NDArray[np.float64]:
-        """Work that completed prefills bring, per recorded stretch."""
-        return self._per_stretch("prefill_completion", self._mixed_rate)
-
-    @property
-    def given_up(self) -> NDArray[np.float64]:
-        """Work that leaves with those who give up, per recorded stretch."""
-        return self._per_stretch("decode_abandonment", self._mixed_rate)
-
-    def done(self, kappa: float) -> NDArray[np.float64]:
-        """Work done, the integral of y_m + kappa y_s, per recorded stretch."""
-        mixed = self._per_stretch("mixed_completion", self._mixed_rate)
-        return mixed + kappa * self._per_stretch("solo_completion", self.path.model.rates[4])
-
-    @property
-    def capacity(self) -> float:
-        """C*, work per second of all decode slots."""
-        _, mixed, solo = self.path.model.capacities
-        return float(mixed + rates(self.best.network).kappa * solo)
-
-    @property
-    def miscounted_capacity(self) -> float:
-        """C* with B instead of B - 1 decode slots per mixed GPU, for a control."""
-        return self.capacity + float(self.best.mixed_share)
-
-    @property
-    def _mixed_rate(self) -> NDArray[np.float64]:
-        return np.asarray(self.path.model.rates[3])
-
-    def _per_stretch(self, flow: str, rate: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.diff((self.path.flow(flow) / rate).sum(axis=1)))
-
-
 def check(level: Level, report: Report) -> Findings:
     """Decide the claim at ``level``."""
-    report("drift identity")
-    derivation = decode_drift.derivation()
+    report("proofs")
+    drift = decode_drift.derivation()
+    one_speed, two_speeds = decode_line.one_speed(), decode_line.two_speeds()
     report("trajectories")
-    drains = planned_drains(RANDOM_CASES[level])
+    generator = random.Random(SEED)
+    drains = planned_drains(RANDOM_CASES[level], generator)
     name = f"{len(drains)} trajectories from random states"
     two_class = plan(instance("two-class"))
-    ungated = Drain(two_class, _path(two_class, FirstComeFirstServed(two_class)))
+    ungated = Drain(two_class, full_path(two_class, FirstComeFirstServed(two_class)))
     examples = exact_examples()
+    report("the line and the memory of the slots")
+    lines = line_paths(line_plans(generator, RANDOM_CASES[level]), generator)
     return Findings(
         evidence=(
-            derivation_evidence(derivation),
+            derivation_evidence(drift),
+            derivation_evidence(one_speed),
+            derivation_evidence(two_speeds),
+            modes_evidence(generator, MIXTURES[level]),
+            bracket_evidence(conditioned_plans(lines)),
+            falling_evidence(lines),
             identity_evidence(name, drains, lambda kappa: kappa),
             busy_evidence(name, drains),
             *bound_evidence(name, drains, lambda drain: drain.capacity),
@@ -161,10 +109,7 @@ def check(level: Level, report: Report) -> Findings:
                 for label, example in examples.items()
                 for piece in example_evidence(label, example)
             ),
-            drained_evidence(
-                "an illustration, two-class, the second class never gives up",
-                [one_patient_class()],
-            ),
+            drained_evidence("two-class, the second class never gives up", [one_patient_class()]),
         ),
         controls={
             "kappa the wrong way round": (
@@ -175,104 +120,26 @@ def check(level: Level, report: Report) -> Findings:
                 name, drains, lambda drain: drain.miscounted_capacity
             ),
             "a plan with a decode buffer": (
-                derivation_evidence(derivation, without=decode_drift.NO_PLANNED_BUFFER),
+                derivation_evidence(drift, without=decode_drift.NO_PLANNED_BUFFER),
             ),
             "no gate": (drained_evidence("two-class, fcfs", [ungated]),),
+            "L without the memory of the slots": (falling_evidence(lines, with_memory=False),),
+            "more planned than fits": (derivation_evidence(one_speed, without=decode_line.FITS),),
+            **{
+                fault: (derivation_evidence(two_speeds, without=hypothesis),)
+                for fault, hypothesis in (
+                    ("full slots that do not admit their share", decode_line.BUSY),
+                    ("patience in no order", decode_line.SLOW_LOSE_MORE),
+                )
+            },
         },
         figures={
             "The decode buffer drains, or not": lambda: drain_figure(
                 {label: example.path for label, example in examples.items()}
-            )
+            ),
+            "The wait, and the memory of the slots": lambda: line_figure(lines),
         },
-        data={"drains": drains, "examples": examples},
-    )
-
-
-def planned_drains(count: int) -> list[Drain]:
-    """Random plans and those of the named instances, each from a random state."""
-    generator = random.Random(SEED)
-    plans = [
-        *(plan(instance(name)) for name in NAMED_INSTANCES),
-        *random_plans(generator, count),
-    ]
-    for each in plans:
-        if (
-            any(q != 0 for q in each.decode_queue)
-            or min(each.network.per_class("patience_rate")) == 0
-        ):
-            raise ArithmeticError("the proposition needs q_d* = 0 and positive patience rates")
-    models = [fluid_model(each.network, GateAndRoute(each)) for each in plans]
-    cases = [(model, random_state(generator, model)) for model in models]
-    paths = trajectories(cases, horizon=[horizon(model) for model in models], points=POINTS)
-    return [Drain(each, path) for each, path in zip(plans, paths, strict=True)]
-
-
-def horizon(model: FluidModel) -> float:
-    """Seconds: `TURNOVERS` mean durations of the slowest decode or (positive) patience."""
-    decode, patience = model.rates[3:].min(), model.rates[1][model.rates[1] > 0].min()
-    return float(TURNOVERS / min(decode, patience))
-
-
-def one_patient_class() -> Drain:
-    """The paper's instance with a second class that never gives up, started full."""
-    network = instance("two-class")
-    first, second = network.classes
-    changed = dataclasses.replace(second, patience_rate=0.0)
-    best = plan(dataclasses.replace(network, classes=(first, changed)))
-    return Drain(best, _path(best, GateAndRoute(best)))
-
-
-@dataclass(frozen=True)
-class Example:
-    """One class with all decode slots full and one request per GPU in the buffer.
-
-    Attributes
-    ----------
-    growth
-        q_d' at an empty buffer, prefill as planned and full slots, exactly.
-    closed_form
-        The buffer as a function of time.
-    """
-
-    path: Trajectory
-    patience: Fraction
-    growth: Fraction
-    closed_form: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-
-def exact_examples() -> dict[str, Example]:
-    """The three cases of the module docstring: B = 2, kappa = 2, mu_p = 10, mu_m = 2, mu_s = 4.
-
-    Five arrivals per second and GPU are as much work as the slots do, A* = C*; four are less.
-    """
-    cases: dict[str, tuple[float, float, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
-        "A* = C*, theta = 0": (5.0, 0.0, np.ones_like),
-        "A* < C*, theta = 0": (4.0, 0.0, lambda t: np.maximum(1 - 1.6 * t, 0.0)),
-        "A* = C*, theta = 1": (5.0, 1.0, lambda t: np.exp(-1.0 * t)),
-    }
-    found = {}
-    for label, (arrivals, patience, closed_form) in cases.items():
-        best = plan(one_class(arrivals, patience))
-        rate, share = exact_rates(best.network), best.mixed_share
-        growth = (
-            rate.prefill[0] * best.prefill[0]
-            - rate.mixed_decode[0] * (rate.batch - 1) * share
-            - rate.solo_decode[0] * rate.batch * (1 - share)
-        )
-        start = _full(best, decode_queue=1.0)
-        path = trajectory(
-            best.network, GateAndRoute(best), horizon=4, initial=start, points=400, step=1e-4
-        )
-        found[label] = Example(path, rate.patience[0], growth, closed_form)
-    return found
-
-
-def one_class(arrivals: float, patience: float) -> ServingNetwork:
-    """The network of `exact_examples`."""
-    return ServingNetwork(
-        gpu=Gpu("small", IterationTime(alpha=0, beta=0.001, gamma=20), batch=2, chunk=100),
-        prices=Prices(prefill=0, decode=1),
-        classes=(RequestClass("only", 100, 5, arrivals, patience),),
+        data={"drains": drains, "examples": examples, "lines": lines},
     )
 
 
@@ -410,22 +277,3 @@ def example_evidence(label: str, example: Example) -> tuple[Evidence, Evidence]:
             detail="closed form of the equation against the scheme; floating point",
         ),
     )
-
-
-def _full(best: Plan, decode_queue: float) -> FluidState:
-    """Prefill as planned, all decode slots full, so many requests per class in the buffer."""
-    model = fluid_model(best.network, GateAndRoute(best))
-    classes = model.classes
-    _, mixed, solo = model.capacities
-    return FluidState(
-        prefill=[float(x) for x in best.prefill],
-        decode_queue=[decode_queue] * classes,
-        mixed_decode=[mixed / classes] * classes,
-        solo_decode=[solo / classes] * classes,
-    )
-
-
-def _path(best: Plan, policy: Policy) -> Trajectory:
-    start = _full(best, decode_queue=1.0)
-    model = fluid_model(best.network, policy)
-    return integrated(model, start, horizon=horizon(model), points=POINTS)

@@ -17,6 +17,7 @@ from ...theory.policies import Policy
 from .figures import BLUE, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:  # the check modules import this one
+    from .decode_line_evidence import LinePath
     from .fluid_limit import DistanceStudy
 
 PATH_GPUS = (20, 500, 10_000)
@@ -141,6 +142,32 @@ def drain_figure(paths: Mapping[str, Trajectory]) -> Figure:
             path.times, path.stage("decode_queue").sum(axis=1), line, color=colour, label=label
         )
     axes.set(xlabel="seconds", ylabel="decode buffer, requests per GPU", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def line_figure(lines: Sequence[LinePath]) -> Figure:
+    """The wait of the head of the line and L on the path where the wait rises most."""
+    shown = max(lines, key=lambda each: np.maximum(np.diff(each.wait), 0).sum())
+    total = shown.wait + shown.memory
+    # Until nothing is left to see.
+    end = np.flatnonzero(total > 0.01 * total[0])[-1] + 1
+    seconds = shown.path.times[:end]
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(seconds, shown.wait[:end], color=BLUE, label="wait w of the head of the line")
+    axes.fill_between(
+        seconds,
+        shown.wait[:end],
+        total[:end],
+        color=ORANGE,
+        alpha=0.25,
+        lw=0,
+        label="memory of the slots",
+    )
+    axes.plot(seconds, total[:end], color=ORANGE, label="L, their sum")
+    axes.set(xlabel="seconds", ylabel="seconds", xlim=(0, seconds[-1]), ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
     return figure

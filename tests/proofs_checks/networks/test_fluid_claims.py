@@ -10,7 +10,12 @@ import pytest
 
 from kurtz.fluid import plan
 from kurtz.fluid.dynamics import fluid_model
-from kurtz.proofs_checks.networks import decode_buffer_drains, fluid_limit, fluid_tracking
+from kurtz.proofs_checks.networks import (
+    decode_buffer_drains,
+    decode_buffer_paths,
+    fluid_limit,
+    fluid_tracking,
+)
 from kurtz.proofs_checks.networks.fluid_cases import random_networks, random_state, random_targets
 from kurtz.proofs_checks.networks.fluid_limit import Boundary, Design, DistanceStudy
 from kurtz.proofs_checks.verdict import Outcome
@@ -111,7 +116,7 @@ def test_lemma_10_5_fails_without_patience() -> None:
 
 
 def test_proposition_10_14_buffers_drain() -> None:
-    drains = decode_buffer_drains.planned_drains(4)
+    drains = decode_buffer_paths.planned_drains(4, random.Random(7))
     evidence = (
         decode_buffer_drains.identity_evidence("few", drains, lambda kappa: kappa),
         decode_buffer_drains.busy_evidence("few", drains),
@@ -128,11 +133,11 @@ def test_proposition_10_14_buffers_drain() -> None:
 
 
 def test_zero_patience_is_decided_by_exact_examples() -> None:
-    for label, example in decode_buffer_drains.exact_examples().items():
+    for label, example in decode_buffer_paths.exact_examples().items():
         evidence = decode_buffer_drains.example_evidence(label, example)
         assert {piece.outcome for piece in evidence} == {Outcome.HOLDS}
 
 
 def test_one_trajectory_with_a_single_impatient_class_drains() -> None:
-    drain = decode_buffer_drains.one_patient_class()
+    drain = decode_buffer_paths.one_patient_class()
     assert decode_buffer_drains.drained_evidence("one", [drain]).outcome is Outcome.HOLDS
