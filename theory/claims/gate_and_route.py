@@ -85,12 +85,13 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     Claim(
         claim_id="decode-buffer-drains",
         statement="On fluid paths the decode workload obeys the drift identity (61) and the "
-        "decode buffer drains.",
-        source=f"{_PAPER}, Lemmas 10.7, 10.10, 10.12 and Proposition 10.14",
+        "decode buffer drains; one planned class that gives up suffices where there are two "
+        "classes, kappa = 1, or patience is ordered like output lengths.",
+        source=f"{_PAPER}, Lemmas 10.7, 10.10, 10.12 and Proposition 10.14 (the proof is derived)",
         relation=Relation.TENDS_TO,
-        hypotheses=("q_d* = 0", "positive patience rates", "x(t) -> x*"),
+        hypotheses=("q_d* = 0", "a positive patience rate", "x(t) -> x*"),
         control="kappa the wrong way round; C* with one row wrong; a plan with a decode buffer; "
-        "no gate",
+        "no gate; L without the memory of the slots; proofs with one step less",
     ),
     Claim(
         claim_id="separate-optimality",
@@ -214,12 +215,12 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     Claim(
         claim_id="hypotheses-needed",
         statement="For each theorem and each hypothesis in a table it is decided whether the "
-        "conclusion can fail without the hypothesis; two entries with partly patient classes stay "
-        "open, and three on the fluid limit are argued in words.",
+        "conclusion can fail without the hypothesis; two entries with partly patient classes are "
+        "decided in part, and three on the fluid limit are argued in words.",
         source="derived",
         relation=Relation.EQUAL,
         hypotheses=(
-            "Propositions 10.14 and 13.5 as stated where patience is positive",
+            "Propositions 10.14 and 13.5 as stated beyond what is proved of them",
             "equal patience where equilibria of one buffer have decode queues",
         ),
         control="every counterexample where the hypothesis holds; an unplanned class first; a "

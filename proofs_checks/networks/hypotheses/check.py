@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from ....theory.derivations import decode_line
 from ...verdict import Evidence, Findings, Level, Report, outcome_of
-from . import failures, fluid_entries, policy_entries, proofs, survivals
+from . import decode_proofs, failures, fluid_entries, policy_entries, prefill_proofs, survivals
 from .decision import Decision
 from .figures import speed_ratio_figure, speed_ratio_study
 from .instances import (
+    OUTPUTS_PAY,
     backlogged,
     both_waiting,
+    common_and_rare,
     never_planned,
     one_class,
     patient_and_impatient,
@@ -101,7 +104,9 @@ def controls() -> dict[str, tuple[Decision, ...]]:
             weighted_pools_hold(two, backlogged_optimum(two), uniform=True),
         ),
         "a priority order that is none": (
-            survivals.proved(proofs.priority_attains_separate_value(), without=proofs.IN_ORDER),
+            survivals.proved(
+                decode_proofs.priority_attains_separate_value(), without=decode_proofs.IN_ORDER
+            ),
         ),
         "x* > 0 holds": (failures.unplanned_prefills_linger(planned),),
         "the optimum is unique": (
@@ -114,7 +119,9 @@ def controls() -> dict[str, tuple[Decision, ...]]:
             failures.pools_miss_targets(ordinary),
         ),
         "targets beyond the arrivals": (
-            survivals.proved(proofs.prefill_tracking(), without=proofs.WITHIN_ARRIVALS),
+            survivals.proved(
+                prefill_proofs.prefill_tracking(), without=prefill_proofs.WITHIN_ARRIVALS
+            ),
         ),
         "one mixed GPU in ten too many": (
             survivals.gate_stands_at_plan(ordinary, extra_share=Fraction(1, 10)),
@@ -125,6 +132,22 @@ def controls() -> dict[str, tuple[Decision, ...]]:
         "kappa < (B-1)/B": (survivals.gate_stands_at_plan(valuable_and_filler(kappa=0.1)),),
         "initial backlog at critical load": (
             failures.initial_backlog_never_ends(one_class(patience_rate=1)),
+            failures.initial_backlog_never_ends(
+                one_class(patience_rate=1, prices=OUTPUTS_PAY), "separate"
+            ),
+        ),
+        "x -> x* holds": (failures.buffer_fills(never_planned()),),
+        "a Lipschitz penalty": (
+            failures.penalty_does_not_follow(
+                one_class(arrival_rate=6, patience_rate=1), failures.excess
+            ),
+        ),
+        "both pools full": (
+            failures.pool_has_room_and_a_line(common_and_rare(rare_arrival_rate=2)),
+        ),
+        "room inside": (survivals.pools_hold_without_room(one_class(patience_rate=1)),),
+        "full slots that do not admit their share": (
+            survivals.proved(decode_line.two_speeds(), without=decode_line.BUSY),
         ),
     }
 

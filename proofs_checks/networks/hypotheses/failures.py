@@ -7,11 +7,14 @@ failure its conditions are in the docstring, and are tested.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+from ....fluid import plan
 from ....theory import InfeasibleError, ServingNetwork, exact_rates
+from ....theory.sli import DecodeFairness
 from ..decode_buffer_elimination import value_lost_without_queue
 from .decision import Decision, certified, listed, short
 from .equilibria import (
@@ -138,10 +141,17 @@ def gate_earns_less(network: ServingNetwork) -> Decision:
     )
 
 
-def buffer_fills(network: ServingNetwork) -> Decision:
-    """Proposition 10.14 fails: the equilibrium of gate-and-route has a decode queue."""
-    p = plan_of(network)
-    point = equilibrium(network, p.prefill, p.mixed_share)
+def buffer_fills(network: ServingNetwork, first_class: int | None = None) -> Decision:
+    """Proposition 10.14 fails: the equilibrium has a decode queue.
+
+    Of gate-and-route, or if the ``first_class`` is served before all others, not as planned.
+    """
+    p, rate = plan_of(network), exact_rates(network)
+    prefill = tuple(p.prefill)
+    if first_class is not None:
+        wanted = min(p.mixed_share, rate.arrival[first_class] / rate.prefill[first_class])
+        prefill = tuple(wanted if i == first_class else Fraction(0) for i in range(len(prefill)))
+    point = equilibrium(network, prefill, p.mixed_share)
     steady = is_steady(network, point, p.mixed_share)
     return certified(
         steady and sum(point.decode_queue) > 0,
@@ -251,16 +261,76 @@ def dedicated_gpus_earn_more(network: ServingNetwork) -> Decision:
     )
 
 
-def initial_backlog_never_ends(network: ServingNetwork) -> Decision:
-    """Theorem 4.1 fails: with n^2 decodes waiting at the start all slots work up to any T."""
-    p, rate = plan_of(network), exact_rates(network)
-    (weight,), (mixed_rate,) = rate.weight, rate.mixed_decode
-    earned = weight * mixed_rate * decode_capacity(rate, p.mixed_share)
+def initial_backlog_never_ends(network: ServingNetwork, pricing: str = "bundled") -> Decision:
+    """Theorems 4.1, 4.2 fail: with n^2 decodes waiting at the start all slots work up to any T."""
+    p, rate = plan_of(network, pricing), exact_rates(network)
+    capacity = decode_capacity(rate, p.mixed_share)
+    ((weight,), (mixed_rate,)) = (
+        rate.weight if pricing == "bundled" else rate.output_revenue,
+        rate.mixed_decode,
+    )
+    earned = weight * mixed_rate * capacity
+    if pricing == "separate":
+        earned += rate.prompt_revenue[0] * rate.prefill[0] * p.prefill[0]
     return certified(
         earned != p.value,
-        f"other than R* = {p.value}, for every T as n grows",
-        f"{earned}: the decode capacity, although only {p.value} arrives",
+        f"other than the plan's value {p.value}, for every T as n grows",
+        f"{earned}: with all decode slots at work, although only {p.value} arrives",
         "one class; n e^(-theta T) waiting requests per GPU are left at time T",
+    )
+
+
+Penalty = Callable[[Fraction, Fraction], Fraction]
+"""What a prefill occupancy costs beside its target."""
+
+
+def jump(occupancy: Fraction, target: Fraction) -> Fraction:
+    """One, as soon as the target is exceeded: bounded, not continuous at the plan."""
+    return Fraction(occupancy > target)
+
+
+def excess(occupancy: Fraction, target: Fraction) -> Fraction:
+    """As much as the target is exceeded by: bounded on a GPU and Lipschitz."""
+    return max(occupancy - target, Fraction(0))
+
+
+def penalty_does_not_follow(network: ServingNetwork, penalty: Penalty) -> Decision:
+    """Theorem 5.1 fails: as x tends to x* the penalty does not tend to that of x*.
+
+    Where a class waits, prefill stands at M/n, above x* for every n at which n x* is no integer.
+    """
+    p = plan_of(network)
+    sizes = [n for n in (11, 111, 1_111, 11_111) if (n * p.mixed_share).denominator > 1]
+    shares = [Fraction(-(-n * p.mixed_share // 1), n) for n in sizes]
+    costs = [penalty(share, p.mixed_share) for share in shares]
+    waits = len(p.prefill) == 1 and p.prefill_queue[0] > 0
+    return certified(
+        waits and len(sizes) > 2 and costs[-1] > 0 and costs[-1] >= costs[0],
+        "a penalty that does not fall, although x - x* does",
+        f"{listed(costs)} at x - x* = {listed([share - p.mixed_share for share in shares])}",
+        f"one class that waits, x* = {p.mixed_share}, n = {', '.join(map(str, sizes))}",
+    )
+
+
+def pool_has_room_and_a_line(network: ServingNetwork) -> Decision:
+    """Proposition 13.5 fails: the plan asks for a line before free solo slots.
+
+    Under a limit on the difference of solo occupancies. The policy leaves no slot of a pool idle
+    while its buffer has requests, so that this plan is no rest point.
+    """
+    p = plan(
+        network, slis=(DecodeFairness(0),), decode_queue_allowed=True
+    )  # equal solo occupancies
+    rate = exact_rates(network)
+    room = rate.batch * (1 - p.mixed_share) - sum(p.solo_decode)
+    flows = zip(rate.solo_decode, p.solo_decode, rate.mixed_decode, p.mixed_decode, strict=True)
+    lots = [s * y_s / (s * y_s + m * y_m) for s, y_s, m, y_m in flows]
+    line = tuple(lot * queue for lot, queue in zip(lots, p.decode_queue, strict=True))
+    return certified(
+        room > 0 and sum(line) > 0,
+        "free solo slots and a solo buffer in the plan",
+        f"{room} slots per GPU, buffer {listed(line)}",
+        "certified optimum with equal solo occupancies, q_d free",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....theory.claims import Grade
 from ..decode_buffer_elimination import sharp_instance
-from . import failures, proofs, rounding, survivals
+from . import decode_proofs, failures, prefill_proofs, rounding, survivals
 from .decision import Decision
 from .instances import (
     never_planned,
@@ -15,9 +15,11 @@ from .instances import (
     valuable_and_filler,
 )
 from .shared import (
+    IN_PART,
     at_plan,
     below_target,
     either_optimum,
+    line_drains,
     queue_limit,
     rounded,
     tracking,
@@ -38,6 +40,7 @@ from .table import (
     QUEUE,
     ROUNDING,
     THEOREM_3_1,
+    TRACKED,
     UNIQUE,
     WAITING,
     Entry,
@@ -55,7 +58,7 @@ def proposition_3_2() -> tuple[Entry, ...]:
             Status.SURVIVES,
             "the queue of a class that never abandons is in no row of the program and is emptied",
             Decision(
-                proofs.without_patience_no_decode_queue_in_program(),
+                decode_proofs.without_patience_no_decode_queue_in_program(),
                 Grade.PROVED,
                 "q_d in no row at theta = 0",
                 "checked on the program in symbols",
@@ -98,7 +101,7 @@ def theorem_3_1() -> tuple[Entry, ...]:
                 Status.ARGUED,
                 "event counts are bounded by arrivals and the initial state; that tightness and "
                 "the fluid equations need no more is argued in words",
-                survivals.proved(proofs.bounded_event_counts()),
+                survivals.proved(prefill_proofs.bounded_event_counts()),
             )
             for hypothesis in (PATIENCE, LOAD, CONDITION)
         ),
@@ -252,11 +255,18 @@ def proposition_10_14() -> tuple[Entry, ...]:
         entry(
             PROPOSITION_10_14,
             ONE_PATIENT,
-            Status.OPEN,
-            "holds where outputs are equally long; in general q_d = 0 is the only equilibrium",
-            survivals.proved(proofs.buffer_with_an_impatient_class()),
+            Status.PARTLY,
+            IN_PART,
+            *line_drains(),
         ),
         without_plan(PROPOSITION_10_14),
+        entry(
+            PROPOSITION_10_14,
+            TRACKED,
+            Status.FAILS,
+            "prefill of another mixture brings in more decode work than the slots do",
+            failures.buffer_fills(never_planned(), first_class=1),
+        ),
         entry(
             PROPOSITION_10_14,
             CONDITION,

@@ -22,13 +22,16 @@ def network(
     return ServingNetwork(Gpu("invented", time, batch=batch, chunk=100), prices, classes)
 
 
-def one_class(*, arrival_rate: float = 5, patience_rate: float = 0) -> ServingNetwork:
+def one_class(
+    *, arrival_rate: float = 5, patience_rate: float = 0, prices: Prices = PROMPTS_PAY
+) -> ServingNetwork:
     """One class, kappa = 1: decode work 3 x against the decode capacity 2 - x of a share x.
 
     At 5 arrivals per second, all served, x = 1/2 and both decode rows are tight; with more the
     program has no solution unless requests abandon, and with fewer there is decode to spare.
     """
-    return network(RequestClass("only", 100, 3, arrival_rate, patience_rate), kappa=1)
+    only = RequestClass("only", 100, 3, arrival_rate, patience_rate)
+    return network(only, kappa=1, prices=prices)
 
 
 def valuable_and_filler(*, kappa: float, patience_rate: float = 1) -> ServingNetwork:
@@ -108,6 +111,15 @@ def backlogged_and_unplanned() -> ServingNetwork:
     """`backlogged` with a third class of little output, which an optimum may leave out."""
     two = backlogged(prefill_price=0.01)
     return replace(two, classes=(*two.classes, RequestClass("left out", 1000, 1, 1, 1)))
+
+
+def common_and_rare(*, rare_arrival_rate: float = 0.5) -> ServingNetwork:
+    """Equal solo occupancies of both classes leave solo slots empty, for one of them is rare."""
+    return network(
+        RequestClass("common", 100, 10, 2, 1),
+        RequestClass("rare", 100, 10, rare_arrival_rate, 1),
+        kappa=1,
+    )
 
 
 def rates_the_wrong_way_round() -> ServingNetwork:

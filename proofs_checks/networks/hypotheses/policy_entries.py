@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ..decode_buffer_elimination import random_instances, sharp_instance
-from . import failures, proofs, rounding, survivals
+from . import decode_proofs, failures, rounding, survivals
 from .instances import (
+    OUTPUTS_PAY,
     backlogged,
     backlogged_and_unplanned,
+    both_waiting,
+    common_and_rare,
     never_planned,
     one_class,
     patient_and_impatient,
@@ -15,9 +18,20 @@ from .instances import (
     twins,
     valuable_and_filler,
 )
-from .shared import at_plan, either_optimum, infeasible, rounded, tracking, without_plan
+from .shared import (
+    IN_PART,
+    at_plan,
+    either_optimum,
+    infeasible,
+    line_drains,
+    rounded,
+    tracking,
+    without_plan,
+)
 from .table import (
     CONDITION,
+    CONTINUOUS,
+    FULL_POOLS,
     INITIAL,
     LOAD,
     ONE_PATIENT,
@@ -26,6 +40,7 @@ from .table import (
     PROPOSITION_13_5,
     QUEUE,
     ROUNDING,
+    SLATER,
     THEOREM_4_1,
     THEOREM_4_2,
     THEOREM_5_1,
@@ -53,16 +68,16 @@ def theorem_4_1() -> tuple[Entry, ...]:
             Status.SURVIVES,
             "the buffer need not drain: its content is bounded, and bounded over T vanishes",
             tracking(),
-            survivals.proved(proofs.decode_content_bounded()),
+            survivals.proved(decode_proofs.decode_content_bounded()),
             survivals.gate_stands_at_plan(one_class()),
         ),
         entry(
             THEOREM_4_1,
             ONE_PATIENT,
-            Status.OPEN,
-            "holds where outputs are equally long, by the entry of Proposition 10.14",
+            Status.PARTLY,
+            IN_PART,
             tracking(),
-            survivals.proved(proofs.buffer_with_an_impatient_class()),
+            *line_drains(),
         ),
         without_plan(THEOREM_4_1),
         entry(
@@ -136,7 +151,7 @@ def theorem_4_2(random_count: int) -> tuple[Entry, ...]:
             CONDITION,
             Status.NOT_NEEDED,
             "a decode is paid by its work in every class, so that it is all one who abandons",
-            survivals.proved(proofs.priority_attains_separate_value()),
+            survivals.proved(decode_proofs.priority_attains_separate_value()),
             survivals.priority_earns_optimum(
                 [*below, sharp_instance(), valuable_and_filler(kappa=0.1)], "kappa < (B-1)/B"
             ),
@@ -171,6 +186,15 @@ def theorem_4_2(random_count: int) -> tuple[Entry, ...]:
             Status.SURVIVES,
             "it costs at most a constant over n",
             rounded(rounding.SEPARATE_REVENUE),
+        ),
+        entry(
+            THEOREM_4_2,
+            INITIAL,
+            Status.FAILS,
+            "output revenue up to any T comes from the initial backlog",
+            failures.initial_backlog_never_ends(
+                one_class(arrival_rate=4, patience_rate=1, prices=OUTPUTS_PAY), "separate"
+            ),
         ),
     )
 
@@ -231,6 +255,25 @@ def theorem_5_1() -> tuple[Entry, ...]:
             "pools change by B/n slots at most",
             rounded(rounding.POOLS),
         ),
+        entry(
+            THEOREM_5_1,
+            SLATER,
+            Status.SURVIVES,
+            "the policy asks for an optimum, and a program with linear constraints has one with "
+            "prices whether or not there is room inside",
+            survivals.pools_hold_without_room(both_waiting()),
+            survivals.pools_hold_without_room(served_in_full()),
+        ),
+        entry(
+            THEOREM_5_1,
+            CONTINUOUS,
+            Status.FAILS,
+            "M rounded up is beyond a jump at x* for every n; a bounded penalty that is continuous "
+            "at the plan is enough, Lipschitz or not",
+            failures.penalty_does_not_follow(
+                one_class(arrival_rate=6, patience_rate=1), failures.jump
+            ),
+        ),
     )
 
 
@@ -263,7 +306,7 @@ def proposition_13_5() -> tuple[Entry, ...]:
             Status.SURVIVES,
             "two classes, one in balance; with more, the modes are contractions in the 1-norm with "
             "a class in common that always waits",
-            survivals.proved(proofs.pool_with_a_class_in_balance()),
+            survivals.proved(decode_proofs.pool_with_a_class_in_balance()),
             weighted_pools_hold_plan(valuable_and_filler(kappa=0.1)),
         ),
         *(
@@ -292,6 +335,15 @@ def proposition_13_5() -> tuple[Entry, ...]:
             Status.SURVIVES,
             "pools change by B/n slots at most",
             rounding.rounding_vanishes([two], rounding.WEIGHTED_POOLS),
+        ),
+        entry(
+            PROPOSITION_13_5,
+            FULL_POOLS,
+            Status.FAILS,
+            "a work-conserving pool does not keep a line before free slots; without SLIs the "
+            "hypothesis is implied by q_d* > 0",
+            failures.pool_has_room_and_a_line(common_and_rare()),
+            survivals.proved(decode_proofs.waiting_fills_the_pools()),
         ),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from . import failures, proofs, rounding, survivals
+from ....theory.derivations import decode_line
+from . import failures, prefill_proofs, rounding, survivals
 from .decision import Decision
 from .instances import (
     never_planned,
@@ -20,14 +21,14 @@ from .table import LOAD, WAITING, Entry, Status, entry
 def tracking() -> Decision:
     """The gate tracks x*; neither patience nor decode nor queues enter the proof."""
     return survivals.proved(
-        proofs.prefill_tracking(), absent=("theta", "kappa", "B", "q_p^*", "mu_m", "q_d")
+        prefill_proofs.prefill_tracking(), absent=("theta", "kappa", "B", "q_p^*", "mu_m", "q_d")
     )
 
 
 @cache
 def queue_limit() -> Decision:
     """Prefill queues follow; decode does not enter the proof."""
-    return survivals.proved(proofs.prefill_queue_limit(), absent=("kappa", "B", "q_d"))
+    return survivals.proved(prefill_proofs.prefill_queue_limit(), absent=("kappa", "B", "q_d"))
 
 
 @cache
@@ -37,7 +38,7 @@ def below_target() -> tuple[Decision, ...]:
     return (
         tracking(),
         queue_limit(),
-        survivals.proved(proofs.prefill_below_target(), absent=absent),
+        survivals.proved(prefill_proofs.prefill_below_target(), absent=absent),
     )
 
 
@@ -52,6 +53,21 @@ def at_plan(hypothesis: str) -> Decision:
 def either_optimum() -> Decision:
     """Two optima, either of which earns R* if tracked."""
     return survivals.every_optimum_earns_it(twins())
+
+
+@cache
+def line_drains() -> tuple[Decision, ...]:
+    """One planned class that gives up drains the decode buffer: two proofs, in part."""
+    return (
+        survivals.proved(decode_line.two_speeds()),
+        survivals.proved(decode_line.one_speed()),
+    )
+
+
+IN_PART = (
+    "proved for two classes, for patience ordered like output lengths, and for kappa = 1; open for "
+    "three and more classes else"
+)
 
 
 def rounded(deviation: rounding.Deviation) -> Decision:

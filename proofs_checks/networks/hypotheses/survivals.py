@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from ....fluid import plan
+from ....fluid.planning import planning_form
 from ....theory import ServingNetwork, exact_rates
 from ....theory.claims import Grade
 from ....theory.derivations import Derivation
+from ....theory.sli import PrefillFairness
 from ..decode_buffer_elimination import value_lost_without_queue
+from ..sli_hypotheses import slater_slack
 from .decision import Decision, certified, listed, short
 from .equilibria import (
     FluidPoint,
@@ -25,7 +29,7 @@ from .equilibria import (
     prioritized_prefill,
     separate_revenue,
 )
-from .proofs import symbols_of
+from .symbols import symbols_of
 
 NONE = Fraction(0)
 
@@ -126,6 +130,20 @@ def pools_hold_plan(network: ServingNetwork) -> Decision:
         "y = y*",
         "equal" if held else "not equal",
         f"inflow of every pool within its slots, in fractions; x* = {listed(target.prefill)}",
+    )
+
+
+def pools_hold_without_room(network: ServingNetwork) -> Decision:
+    """Theorem 5.1 without Slater's condition: equal prefill occupancies leave no room inside."""
+    slis = (PrefillFairness(0),)
+    p = plan(network, slis=slis)
+    slack = slater_slack(planning_form(network, p.pricing, slis, decode_queue_allowed=True))
+    held = _pools_hold(network, point_of(p))
+    return certified(
+        slack == 0 and held and sum(p.decode_queue) == 0,
+        "y = y* of the plan with x_i* = x_j*, where no point is strictly feasible",
+        f"{'equal' if held else 'not equal'}, largest common slack {slack}",
+        f"inflow of every pool within its slots, in fractions; x* = {listed(p.prefill)}",
     )
 
 

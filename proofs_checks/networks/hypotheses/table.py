@@ -19,15 +19,15 @@ class Status(StrEnum):
     """What becomes of a conclusion without a hypothesis."""
 
     SURVIVES = "survives"
+    PARTLY = "survives in part"
     FAILS = "fails"
     NOT_NEEDED = "not needed"
     ARGUED = "not needed, argued in words"
-    OPEN = "open"
 
     @property
     def decided(self) -> bool:
-        """Whether the entry is evidence; argued and open ones only say what is known."""
-        return self not in (Status.ARGUED, Status.OPEN)
+        """Whether the entry is evidence; argued ones only say what is known."""
+        return self is not Status.ARGUED
 
 
 PROPOSITION_3_2 = "Proposition 3.2"
@@ -65,6 +65,12 @@ UNIQUE, QUEUE, ROUNDING, INITIAL = (
     "M = n sum x*",
     "initial state",
 )
+TRACKED, SLATER, CONTINUOUS, FULL_POOLS = (
+    "x -> x*",
+    "Slater's condition",
+    "continuous penalties",
+    "both pools full",
+)
 
 HYPOTHESES = {
     PATIENCE: "dropped: nobody abandons, and the load can just be met",
@@ -78,7 +84,15 @@ HYPOTHESES = {
     ROUNDING: "dropped: M is n sum x* rounded up, or down",
     INITIAL: "dropped: the initial states divided by n are unbounded",
 }
-"""Each hypothesis and what takes its place, the columns of the table."""
+"""Each hypothesis of many theorems and what takes its place, the columns of the table."""
+
+OWN_HYPOTHESES = {
+    TRACKED: "dropped: prefill is not driven to the plan",
+    SLATER: "dropped: no point meets all inequalities strictly",
+    CONTINUOUS: "dropped: a bounded penalty that jumps at the plan",
+    FULL_POOLS: "dropped: the plan leaves slots of a pool free, with q_d* > 0",
+}
+"""Each hypothesis of one theorem alone."""
 
 
 @dataclass(frozen=True)
