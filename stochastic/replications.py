@@ -52,6 +52,8 @@ class Estimate:
         Shape (replications,): the revenue rates of each replication.
     replicated_event_rates
         Shape (replications, 6, classes): its event rates.
+    replicated_occupancies
+        Shape (replications, 5, classes): its occupancies, stages as in ``COUNTS``.
     grid, trajectories
         Times (seconds) and, shape (replications, grid points, 5, classes), requests per GPU at
         those times, stages as in ``COUNTS``.
@@ -74,6 +76,7 @@ class Estimate:
     replicated_revenue: NDArray[np.float64]
     replicated_separate_revenue: NDArray[np.float64]
     replicated_event_rates: NDArray[np.float64]
+    replicated_occupancies: NDArray[np.float64]
     grid: NDArray[np.float64]
     trajectories: NDArray[np.float64]
     events: int
@@ -193,6 +196,7 @@ def estimate_of(
         replicated_revenue=revenue,
         replicated_separate_revenue=separate,
         replicated_event_rates=events,
+        replicated_occupancies=areas,
         grid=grid,
         trajectories=np.array([run.grid_counts for run in runs]) / gpus,
         events=sum(run.events for run in runs),

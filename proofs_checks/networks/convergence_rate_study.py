@@ -19,7 +19,8 @@ from ...stochastic.diffusion.windows import chain_windows
 from ..statistics import Fitted, GapCurve
 from ..verdict import Level, Report
 
-SEED = 2623
+SEED, PILOT_SEEDS = 2701, (2623,)
+"""Designs were frozen after the pilots, and those before them; the seed was then run once."""
 
 STEPS = {"two-class": 0.02, "azure-h100": 0.01, "small-one-class": 0.02, "small-two-class": 0.02}
 """Finer Euler step, seconds: the fastest prefill rate times twice the step is at most about 1."""

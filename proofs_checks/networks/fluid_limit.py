@@ -46,7 +46,7 @@ from ..verdict import Evidence, Findings, Level, Outcome, Report, outcome_of
 from .fluid_figures import distance_figure, paths_figure
 from .gap_evidence import level_and_power, root_exponent_evidence, settled_limit, sizes_of
 
-SEED, PILOT_SEEDS = 12, (77, 78, 11)
+SEED, PILOT_SEEDS = 13, (77, 78, 11, 12)
 SPACING = 0.1
 STEP = 0.002
 FLUID_SHARE = 0.1

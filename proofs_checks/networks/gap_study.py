@@ -1,10 +1,13 @@
 r"""The gap between a policy's revenue and R* as the number of GPUs grows.
 
 Per replication the gap is :math:`R^* + \sum_i \phi_i (\hat\lambda_i - \lambda_i) - R`, where
-:math:`\hat\lambda_i` is the arrival rate that the replication happened to see and :math:`\phi_i`
-the plan's shadow price of arrivals: a control variate with fixed coefficients and mean zero,
-which leaves the expectation as it is and takes the luck of the arrivals out of the comparison.
-Revenue R is what the plan's pricing pays.
+:math:`\hat\lambda_i` is the arrival rate that the replication happened to see, :math:`\phi_i` the
+plan's shadow price of arrivals, and R what the plan's pricing pays for the mean occupancies of
+the replication at the service rates (`expected_revenue`). Both corrections are control variates
+with fixed coefficients: arrivals less their rate, and completions less the integral of theirs,
+are martingales. So the expectation is that of counted revenue, over any stretch of time, and the
+luck of arrivals and services is out of the comparison. The second one holds for exponential
+service times only.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from numpy.typing import NDArray
 
 from ...fluid import Plan
 from ...fluid.penalised import PenalisedPlan
-from ...stochastic import EVENTS, Estimate, simulate
-from ...theory import Policy, ServingNetwork
+from ...stochastic import COUNTS, EVENTS, Estimate, simulate
+from ...theory import Policy, ServingNetwork, rates
 from ...theory.steady_state import prefill_balance
 from ..statistics import GapCurve
 from ..verdict import Report
@@ -109,22 +112,42 @@ def gap_curve(samples: Sequence[NDArray[np.float64]], gpus: Sequence[int]) -> Ga
 
 
 def relative_gaps(plan: Plan, estimate: Estimate) -> NDArray[np.float64]:
-    """Gap of each replication relative to R*, with the control variate of the module docstring."""
+    """Gap of each replication relative to R*, with the control variates of the module docstring."""
     return revenue_gaps(plan, estimate) / float(plan.value)
 
 
+def counted_gaps(plan: Plan, estimate: Estimate) -> NDArray[np.float64]:
+    """Relative gaps by counted revenue, corrected for arrivals alone: for any distribution."""
+    separate = plan.pricing == "separate"
+    earned = estimate.replicated_separate_revenue if separate else estimate.replicated_revenue
+    return (float(plan.value) + _luck(plan, estimate) - earned) / float(plan.value)
+
+
 def revenue_gaps(plan: Plan | PenalisedPlan, estimate: Estimate) -> NDArray[np.float64]:
-    """Value of the plan, corrected by the control variate, minus the revenue of each replication.
+    """Value of the plan less the revenue of each replication, with both control variates.
 
     The prices of a penalised plan are those of the linear program that touches program (49) at
     the optimum, where both have the same derivatives by the envelope theorem. That they fit makes
     for a small variance; the mean of the control variate is zero whatever its coefficients.
     """
+    return float(plan.value) + _luck(plan, estimate) - expected_revenue(plan, estimate)
+
+
+def expected_revenue(plan: Plan | PenalisedPlan, estimate: Estimate) -> NDArray[np.float64]:
+    """What the occupancies of each replication earn per GPU-second at the service rates."""
+    rate = rates(plan.network)
+    served = dict(zip(COUNTS, np.moveaxis(estimate.replicated_occupancies, 1, 0), strict=True))
+    decoded = served["mixed_decode"] * rate.mixed_decode + served["solo_decode"] * rate.solo_decode
+    if plan.pricing == "separate":
+        earned = served["prefill"] * rate.prefill @ rate.prompt_revenue
+        return np.asarray(earned + decoded @ rate.output_revenue)
+    return np.asarray(decoded @ rate.weight)
+
+
+def _luck(plan: Plan | PenalisedPlan, estimate: Estimate) -> NDArray[np.float64]:
+    """What the arrivals that came beyond the expected ones are worth, per GPU-second."""
     names = plan.network.class_names
     prices = np.array([float(plan.shadow_prices[prefill_balance(name)]) for name in names])
     expected = np.array(plan.network.per_class("arrival_rate"))
-    luck = (estimate.replicated_event_rates[:, EVENTS.index("arrival")] - expected) @ prices
-    separate = plan.pricing == "separate"
-    earned = estimate.replicated_separate_revenue if separate else estimate.replicated_revenue
-    gaps: NDArray[np.float64] = float(plan.value) + luck - earned
-    return gaps
+    came = estimate.replicated_event_rates[:, EVENTS.index("arrival")]
+    return np.asarray((came - expected) @ prices)

@@ -26,7 +26,7 @@ from .figures import gap_comparison_figure, revenue_figure
 from .gap_evidence import exponent_evidence, limit_evidence
 from .gap_study import Design, GapStudy, gap_study
 
-SEED, PILOT_SEED = 2, 78
+SEED, PILOT_SEED = 5, 78
 TESTS = 3
 """The limit on each of two instances; at the full level, whose sizes and replications can tell
 it from other exponents, the exponent on the first."""
@@ -40,16 +40,12 @@ DESIGNS: dict[str, dict[Level, Design]] = {
             (100, 400, 1_600, 6_400, 12_800, 25_600), (8, 8, 8, 8, 6, 4), 150, 150, 6_400
         ),
         "full": Design(
-            (100, 400, 1_600, 6_400, 12_800, 25_600, 51_200),
-            (32, 32, 32, 32, 24, 20, 12),
-            150,
-            300,
-            6_400,
+            (100, 400, 1_600, 6_400, 25_600, 51_200), (32, 32, 32, 32, 12, 10), 150, 300, 6_400
         ),
     },
     "prefill-bound": {
         "quick": Design((100, 400, 1_600, 3_200), (8, 8, 8, 8), 60, 60, 400),
-        "full": Design((100, 400, 1_600, 6_400), (32, 32, 24, 12), 60, 120, 400),
+        "full": Design((100, 400, 1_600, 6_400), (16, 16, 16, 8), 60, 60, 400),
     },
 }
 """Settled from: no smaller than in pilot runs of the quick designs with `PILOT_SEED`."""
@@ -104,7 +100,7 @@ def check(level: Level, report: Report) -> Findings:
 def bundled_control(target: Plan, report: Report) -> dict[str, tuple[Evidence, ...]]:
     """Gate-and-route with the bundled plan, judged by the separate value."""
     bundled = GateAndRoute(plan(target.network))
-    design = DESIGNS[CRITICAL]["full"]
+    design = DESIGNS[CRITICAL]["quick"]  # a third of a per cent is three times the margin
     study = gap_study("gate-and-route, bundled plan", target, bundled, design, SEED, report)
     return {"gate-and-route with the bundled plan": (limit_evidence(study, MARGIN["full"], TESTS),)}
 
