@@ -20,7 +20,7 @@ from ..statistics import Fitted, GapCurve
 from ..verdict import Level, Report
 
 SEED, PILOT_SEEDS = 2701, (2623,)
-"""Designs were frozen after the pilots, and those before them; the seed was then run once."""
+"""Designs were fixed on pilot runs, the last of them with these seeds."""
 
 STEPS = {"two-class": 0.02, "azure-h100": 0.01, "small-one-class": 0.02, "small-two-class": 0.02}
 """Finer Euler step, seconds: the fastest prefill rate times twice the step is at most about 1."""
