@@ -18,12 +18,12 @@ The workload may rise while the buffer is empty, and the bound says nothing then
 therefore ours (`kurtz.theory.derivations.decode_line`): functions that never rise, which also show
 that one planned class that gives up is enough, if all slots have one speed, or if patience is
 ordered like output lengths, as it always is with two classes. Its function L is computed along
-paths (`decode_line`), and its condition on plans.
+paths (`decode_line_evidence`), and its condition on plans.
 
 Controls: the identity with kappa the wrong way round; the decode slots counted with one row wrong,
 B for B - 1 per mixed GPU; a plan with a decode buffer of its own; no gate, so that x does not tend
-to x*; L without the memory of the slots; the proofs without slots for all that is planned, or
-without admissions to full slots, or without order in patience.
+to x*; L without the memory of the slots; the proofs without slots for all that is planned; a
+mixture with patience in no order.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ from .decode_buffer_paths import (
 )
 from .decode_line_evidence import (
     bracket_evidence,
-    conditioned_plans,
     falling_evidence,
     line_paths,
     line_plans,
+    mixture_without_order,
     modes_evidence,
+    planned_mixtures,
 )
 from .fluid_figures import drain_figure, line_figure
 
@@ -98,7 +99,7 @@ def check(level: Level, report: Report) -> Findings:
             derivation_evidence(one_speed),
             derivation_evidence(two_speeds),
             modes_evidence(generator, MIXTURES[level]),
-            bracket_evidence(conditioned_plans(lines)),
+            bracket_evidence("the paths and the published networks", planned_mixtures(lines)),
             falling_evidence(lines),
             identity_evidence(name, drains, lambda kappa: kappa),
             busy_evidence(name, drains),
@@ -124,14 +125,14 @@ def check(level: Level, report: Report) -> Findings:
             ),
             "no gate": (drained_evidence("two-class, fcfs", [ungated]),),
             "L without the memory of the slots": (falling_evidence(lines, with_memory=False),),
-            "more planned than fits": (derivation_evidence(one_speed, without=decode_line.FITS),),
-            **{
-                fault: (derivation_evidence(two_speeds, without=hypothesis),)
-                for fault, hypothesis in (
-                    ("full slots that do not admit their share", decode_line.BUSY),
-                    ("patience in no order", decode_line.SLOW_LOSE_MORE),
-                )
-            },
+            "more planned than fits": tuple(
+                derivation_evidence(proof, without=decode_line.FITS)
+                for proof in (one_speed, two_speeds)
+            ),
+            "patience in no order": (
+                derivation_evidence(two_speeds, without=decode_line.SLOW_LOSE_MORE),
+                bracket_evidence("a mixture of three classes", [mixture_without_order()]),
+            ),
         },
         figures={
             "The decode buffer drains, or not": lambda: drain_figure(

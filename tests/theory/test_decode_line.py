@@ -46,7 +46,7 @@ def test_every_step_of_the_proofs_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "hypothesis", [decode_line.BUSY, decode_line.SLOW_LOSE_MORE, decode_line.FAST_LOSE_LESS]
+    "hypothesis", [decode_line.FITS, decode_line.SLOW_LOSE_MORE, decode_line.FAST_LOSE_LESS]
 )
 def test_two_speeds_need_every_hypothesis(hypothesis: str) -> None:
     assert decode_line.two_speeds().failing_steps(without=hypothesis)

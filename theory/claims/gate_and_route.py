@@ -85,13 +85,13 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     Claim(
         claim_id="decode-buffer-drains",
         statement="On fluid paths the decode workload obeys the drift identity (61) and the "
-        "decode buffer drains; one planned class that gives up suffices where there are two "
-        "classes, kappa = 1, or patience is ordered like output lengths.",
+        "decode buffer drains: proved, if one planned class gives up, for two output lengths, for "
+        "patience ordered like output lengths, and for kappa = 1.",
         source=f"{_PAPER}, Lemmas 10.7, 10.10, 10.12 and Proposition 10.14 (the proof is derived)",
         relation=Relation.TENDS_TO,
         hypotheses=("q_d* = 0", "a positive patience rate", "x(t) -> x*"),
         control="kappa the wrong way round; C* with one row wrong; a plan with a decode buffer; "
-        "no gate; L without the memory of the slots; proofs with one step less",
+        "no gate; L without the memory of the slots; more planned than fits; patience in no order",
     ),
     Claim(
         claim_id="separate-optimality",

@@ -1,15 +1,17 @@
-r"""The decode buffer drains: a proof of Proposition 10.14, and how far it goes (derived).
+r"""The decode buffer drains: what Proposition 10.14 says, proved where it can be (derived).
 
 Equation (61) bounds the decode workload while requests wait (`decode_drift`), but the buffer may
-empty and refill, and in between the workload may rise. Here are two functions that never rise.
+empty and refill, and in between the workload may rise. Here are two functions that do not.
 
-Let :math:`x = x^*`, so that class i comes to decode at rate :math:`a_i = \mu_{p,i} x_i^*`, and let
-w be the wait of the head of the line. The line holds :math:`q_i = a_i g_i(w)` requests of class i,
-:math:`g_i(w) = (1 - e^{-\theta_i w}) / \theta_i`. While :math:`w > 0` all slots are busy; what is
-planned fits, :math:`A^* \le C^*`. No matter which free slot the router takes.
+Let :math:`x = x^*`, so that class i comes to decode at rate :math:`a_i = \mu_{p,i} x_i^*`; let the
+slots hold planned classes only, and the line those that came at these rates, as it does once its
+initial content has left, in finite time. Let w be the wait of the head of the line. The line holds
+:math:`q_i = a_i g_i(w)` requests of class i, :math:`g_i(w) = (1 - e^{-\theta_i w}) / \theta_i`.
+While :math:`w > 0` all slots are busy.
 
-**One speed** (`one_speed`). Let all N slots decode class i at rate :math:`\mu_i`: a pool with a
-line of its own, or both pools if :math:`\kappa = 1`. With a bounded increasing
+**One speed** (`one_speed`). Let all N slots before the line decode class i at rate :math:`\mu_i`,
+and :math:`\sum_i a_i / \mu_i \le N`: a pool with a line of its own, or both pools if
+:math:`\kappa = 1`, whatever the router. With a bounded, continuous and strictly increasing
 :math:`\varphi`, :math:`\varphi(0) = 0`, let :math:`\psi_i(q) = \varphi(w)` where
 :math:`q = a_i g_i(w)`, constant beyond the longest such q, and 0 for negative arguments. For
 :math:`z_i = y_i + q_i - a_i / \mu_i` the function
@@ -24,7 +26,8 @@ line of its own, or both pools if :math:`\kappa = 1`. With a bounded increasing
 The first sum is :math:`N - \sum_i a_i / \mu_i \ge 0` while requests wait, and no bracket is
 negative. If one class gives up, its bracket is bounded away from 0 while w is, so w tends to 0.
 
-**Two speeds** (`two_speeds`). Pool k decodes at rates :math:`v \mu_i`, v = 1 or :math:`\kappa`. Let
+**Two speeds** (`two_speeds`). Pool k decodes at rates :math:`v_k \mu_i`, :math:`v_k` = 1 or
+:math:`\kappa`, the plan fits, :math:`A^* \le C^*`, and the router does not look at the class. Let
 :math:`\pi_i = a_i / a` with a the sum of the :math:`a_i`, let the rates differ, and let
 :math:`\beta_j` be the roots of :math:`\sum_i \pi_i / (\beta - \mu_i) = 0`, one between any two
 neighbouring rates. With :math:`k_j = 1 / \sum_i \pi_i (\beta_j - \mu_i)^{-2}` partial fractions say
@@ -32,37 +35,42 @@ neighbouring rates. With :math:`k_j = 1 / \sum_i \pi_i (\beta_j - \mu_i)^{-2}` p
 .. math::
 
    \mu_i = \bar\mu - \sum_j \frac{k_j}{\beta_j - \mu_i}, \qquad
-   \bar\mu - \sum_j \frac{k_j}{\beta_j} = \frac1{\sum_i \pi_i / \mu_i} .
+   \bar\mu - \sum_j \frac{k_j}{\beta_j} = \frac1{\sum_i \pi_i / \mu_i} =: h .
 
-Let pool k be admitted :math:`\rho_k` seconds' worth of the line per second, and let :math:`p_k` be
-its share of C*. The *memory* :math:`\eta_{k,j}` of the pool, a combination of the deviations of its
-occupancies that is 0 at rest, obeys with E the free slots and
+Let pool k be admitted :math:`\rho_k` seconds' worth of the line per second, let :math:`p_k` be its
+share of C*, :math:`\zeta_i` the deviations of its occupancies from :math:`p_k a_i / (v_k \mu_i)`
+and :math:`\sigma_k \ge 0` its slots that this leaves free. The *memory*
+:math:`\eta_{k,j} = \sum_i \zeta_i / (\mu_i - \beta_j) + \sigma_k / \beta_j`, at rest not negative,
+obeys with E the free slots and
 :math:`F_j(w) = \sum_i \pi_i (1 - e^{-\theta_i w}) / (\beta_j - \mu_i)`
 
 .. math::
 
-   \eta_{k,j}' = - v \beta_j \eta_{k,j} + v E + a \rho_k F_j(w),
+   \eta_{k,j}' = - v_k \beta_j \eta_{k,j} + v_k E + a \rho_k F_j(w),
 
-and while the pool is full :math:`\rho_k (1 - \bar b) \ge p_k + \frac va \sum_j k_j \eta_{k,j}`,
-where :math:`\bar b(w) = \sum_i \pi_i (1 - e^{-\theta_i w})`. The line moves by
+and while the pool is full
+:math:`a \rho_k (1 - \bar b) = a p_k + v_k (h \sigma_k + \sum_j k_j \eta_{k,j})`, where
+:math:`\bar b(w) = \sum_i \pi_i (1 - e^{-\theta_i w})`. The line moves by
 :math:`w' = 1 - \sum_k \rho_k`. Therefore
-:math:`L = w + \sum_{k,j} \frac{k_j}{a \beta_j} \eta_{k,j}^-` never rises, and
+:math:`L = w + \sum_{k,j} \frac{k_j}{a \beta_j} \eta_{k,j}^-` falls while w = 0, and
 
 .. math::
 
    L' \le - (1 - w') \Big[ \bar b(w) - \sum_j \frac{k_j}{\beta_j} F_j(w)^- \Big]
    \quad\text{while } w > 0 .
 
-If the bracket is positive for all :math:`w > 0` the buffer drains. It is :math:`\bar b` where all
-:math:`F_j \ge 0`, as if longer outputs are no more patient; it is
-:math:`\sum_i \frac{\pi_i/\mu_i}{\sum_l \pi_l/\mu_l} (1 - e^{-\theta_i w})` where all
-:math:`F_j \le 0`, as if they are no less; and with two classes there is one j, and one of the two
-holds. Classes with equal rates count as one. With equal patience :math:`\theta` all
-:math:`F_j = 0`, and :math:`g(w)' \le -\theta g(w) + c\, e^{-v \beta_1 t}`: the line falls at the
-slower of patience and the slowest mode of mixing.
+If the bracket is positive for all :math:`w > 0`, L never rises and the buffer drains, for
+:math:`1 - w'` is bounded below by what full slots complete, and :math:`w' \le 1`. The bracket is
+:math:`\bar b` where all :math:`F_j \ge 0`, as if longer outputs are no more patient; it is
+:math:`h \sum_i \frac{\pi_i}{\mu_i} (1 - e^{-\theta_i w})` where all :math:`F_j \le 0`, as if they
+are no less; and with two different rates there is one j, and one of the two holds. Classes with
+equal rates count as one. With equal patience :math:`\theta` all :math:`F_j = 0`, and
+:math:`g(w)' \le -\theta g(w) + c\, e^{-\min(1, \kappa) \beta_1 t}`: the line falls at the slower
+of patience and the slowest mode of mixing.
 
-If x only tends to x*, exponentially, V' and L' have an integrable term more and the conclusions
-stay.
+If x only tends to x*, exponentially, or other classes are in the slots at first, V' and L' have a
+term more whose integral is finite: w still tends to 0. Proposition 10.14 itself is left open for
+three and more rates with patience in no order and kappa other than 1.
 """
 
 from __future__ import annotations
@@ -76,10 +84,12 @@ import sympy
 from .kernel import ClassSum, Derivation, Identity, Inequality
 
 FITS = "planned decodes fit into the slots"
-BUSY = "full slots admit at least their share of the line and what memory adds"
 SLOW_LOSE_MORE = "classes with longer outputs than the mode's lose no less than in between"
 FAST_LOSE_LESS = "classes with shorter ones lose no more"
 _RATE, _PATIENCE = sympy.symbols("mu theta", positive=True)
+_SPEED, _HARMONIC, _FLOW = sympy.symbols("v h a", positive=True)
+_STRENGTH = sympy.Symbol("k", nonnegative=True)
+_SLACK = sympy.Symbol("sigma", real=True)
 _EPOCHS, _LOSS = sympy.symbols("u b", nonnegative=True)  # 1 - w', and the mean loss b(w)
 _ABOVE, _BELOW, _AGAINST = sympy.symbols("H_+ H_- Phi", nonnegative=True)
 _SLOW_LOSS, _BETWEEN, _FAST_LOSS = sympy.symbols("b_slow b_0 b_fast", nonnegative=True)
@@ -161,62 +171,55 @@ def two_speeds() -> Derivation:
     return Derivation(
         title="one line before two pools of different speed drains",
         hypotheses=(
-            (BUSY, _busy()),
+            (FITS, _SLACK),
             (SLOW_LOSE_MORE, _SLOW_LOSS - _BETWEEN),
             (FAST_LOSE_LESS, _BETWEEN - _FAST_LOSS),
         ),
         steps=(*_memory_steps(), *_mode_steps(), *_potential_steps()),
-        conclusion="L never rises, and falls while requests wait if patience is ordered like "
-        "output lengths, either way, or there are two classes, and one planned class gives up",
+        conclusion="L falls where the bracket is positive: with two rates, or patience ordered "
+        "like output lengths, either way, if one planned class gives up",
     )
-
-
-def _busy() -> sympy.Expr:
-    """Over both pools: u (1 - b) >= 1 + H_+ - H_-, of the memory's positive and negative parts."""
-    return _EPOCHS * (1 - _LOSS) - 1 - _ABOVE + _BELOW
 
 
 def _memory_steps() -> tuple[Identity | Inequality, ...]:
     """How a pool remembers: the equation of eta, and what a full pool admits."""
-    flow, loss, occupancy, share = sympy.symbols("a b zeta p")
-    speed, mode, admitted = sympy.symbols("v beta rho", positive=True)
-    free, slack = sympy.symbols("E sigma", nonnegative=True)
-    total = ClassSum((flow, loss, occupancy, _RATE))
-    change = flow * (admitted * (1 - loss) - share) - speed * _RATE * occupancy
-    root = total(flow / (_RATE - mode))
-    against = total(flow * loss / (_RATE - mode))
-    memory = total(occupancy / (_RATE - mode))
-    # mu zeta / (mu - beta) = zeta + beta zeta / (mu - beta): the first step.
-    decayed = total(occupancy) + mode * memory
-    moved = (admitted * (root - against) - share * root - speed * decayed).subs(
-        {root: 0, total(occupancy): slack - free}
+    flow, loss, deviation, share = sympy.symbols("a b zeta p")
+    mode, admitted = sympy.symbols("beta rho", positive=True)
+    free = sympy.Symbol("E", nonnegative=True)
+    total = ClassSum((flow, loss, deviation, _RATE))
+    change = flow * (admitted * (1 - loss) - share) - _SPEED * _RATE * deviation
+    memory = total(deviation / (_RATE - mode))
+    against = total(flow * loss / (_RATE - mode))  # -a F
+    change_of_memory = total(sympy.expand(change / (_RATE - mode))).subs(
+        {
+            # The first step, summed; the root; and the deviations, which add up to sigma - E.
+            total(_RATE * deviation / (_RATE - mode)): _SLACK - free + mode * memory,
+            total(flow / (_RATE - mode)): 0,
+        }
     )
     shifted = sympy.Symbol("eta", real=True)
-    strength, harmonic = sympy.symbols("k h", nonnegative=True)
-    mean = harmonic + strength / mode
+    by_modes = _HARMONIC + _STRENGTH / mode  # the mean rate, one mode written out
+    completions = by_modes * (_SLACK - free) + _STRENGTH * memory
     return (
         Identity(
             "a rate and a mode, per class",
-            _RATE * occupancy / (_RATE - mode),
-            occupancy + mode * occupancy / (_RATE - mode),
+            _RATE * deviation / (_RATE - mode),
+            deviation + mode * deviation / (_RATE - mode),
         ),
         Identity(
             "memory decays, grows with free slots and with those who give up",
-            moved.subs(memory, shifted - slack / mode),
-            -speed * mode * shifted + speed * free - admitted * against,
+            change_of_memory.subs(memory, shifted - _SLACK / mode),
+            -_SPEED * mode * shifted + _SPEED * free - admitted * against,
         ),
         Identity(
-            "a full pool admits what it completes",
-            total(sympy.expand(change)),
-            admitted * (total(flow) - total(flow * loss))
-            - share * total(flow)
-            - speed * total(_RATE * occupancy),
+            "a pool that stays full, the changes adding up to 0, admits what it completes",
+            admitted * (total(flow) - total(flow * loss)) - total(sympy.expand(change)),
+            share * total(flow) + _SPEED * total(_RATE * deviation),
         ),
-        Inequality(
-            "its completions exceed its share of the flow by memory at least, one mode written out",
-            speed * strength * shifted,
-            speed * (mean * slack + strength * (shifted - slack / mode)),
-            ((speed, harmonic, slack),),
+        Identity(
+            "which is its share of the flow, spare slots and memory, one mode written out",
+            completions.subs(free, 0).subs(memory, shifted - _SLACK / mode),
+            _HARMONIC * _SLACK + _STRENGTH * shifted,
         ),
     )
 
@@ -288,7 +291,10 @@ def interlacing(rates: Sequence[Any], modes: Sequence[Any]) -> tuple[list[Any], 
 
 def _potential_steps() -> tuple[Identity | Inequality, ...]:
     """L falls, and by how much if patience is ordered."""
-    falls = 1 - _EPOCHS
+    # Both pools full: u (1 - b) = 1 + H_+ - H_- + v h sigma / a, H of positive and negative memory.
+    spare = _SPEED * _HARMONIC * _SLACK / _FLOW
+    one = _EPOCHS * (1 - _LOSS) - _ABOVE + _BELOW - spare
+    falls = one - _EPOCHS
     memory = -_BELOW + _EPOCHS * _AGAINST
     flow, share, mode = sympy.symbols("pi p beta", positive=True)
     loss = sympy.Symbol("b_i", nonnegative=True)
@@ -296,17 +302,16 @@ def _potential_steps() -> tuple[Identity | Inequality, ...]:
     root, against = total(flow / (mode - _RATE)), total(flow * loss / (mode - _RATE))
     centred = total(sympy.expand(flow * loss / (mode - _RATE) - _BETWEEN * flow / (mode - _RATE)))
     lag, lead = sympy.symbols("beta-mu_slow mu_fast-beta", positive=True)
-    harmonic = sympy.Symbol("h", positive=True)
     modes, strengths = sympy.symbols("beta_1:3", positive=True), sympy.symbols("k_1:3")
     fractions = list(zip(strengths, modes, strict=True))
-    mean = harmonic + sum(k / b for k, b in fractions)
+    mean = _HARMONIC + sum(k / b for k, b in fractions)
     by_fractions = mean - sum(k / (b - _RATE) for k, b in fractions)
     return (
         Inequality(
             "the line moves by what full pools admit, and memory pays for what it adds",
             falls + memory,
             -_EPOCHS * (_LOSS - _AGAINST),
-            ((_busy(),), (_ABOVE,)),
+            ((_ABOVE,), (_SPEED, _HARMONIC, 1 / _FLOW, _SLACK)),
         ),
         Identity(
             "a constant in place of all losses leaves F at zero",
@@ -328,6 +333,6 @@ def _potential_steps() -> tuple[Identity | Inequality, ...]:
         Identity(
             "with all F <= 0 the bracket weighs classes by their decode work, h / mu",
             (1 + sum(k / (b * (b - _RATE)) for k, b in fractions)) * _RATE,
-            harmonic + (_RATE - by_fractions),
+            _HARMONIC + (_RATE - by_fractions),
         ),
     )

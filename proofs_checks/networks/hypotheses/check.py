@@ -146,8 +146,9 @@ def controls() -> dict[str, tuple[Decision, ...]]:
             failures.pool_has_room_and_a_line(common_and_rare(rare_arrival_rate=2)),
         ),
         "room inside": (survivals.pools_hold_without_room(one_class(patience_rate=1)),),
-        "full slots that do not admit their share": (
-            survivals.proved(decode_line.two_speeds(), without=decode_line.BUSY),
+        "more planned than fits": (
+            survivals.proved(decode_line.two_speeds(), without=decode_line.FITS),
+            survivals.proved(decode_line.one_speed(), without=decode_line.FITS),
         ),
     }
 

@@ -268,8 +268,9 @@ def theorem_5_1() -> tuple[Entry, ...]:
             THEOREM_5_1,
             CONTINUOUS,
             Status.FAILS,
-            "M rounded up is beyond a jump at x* for every n; a bounded penalty that is continuous "
-            "at the plan is enough, Lipschitz or not",
+            "M rounded up is beyond a jump at x* for every n with n x* not an integer, so that the "
+            "objective has no limit; occupancies tend to the plan all the same, and a bounded "
+            "penalty that is continuous there is enough, Lipschitz or not",
             failures.penalty_does_not_follow(
                 one_class(arrival_rate=6, patience_rate=1), failures.jump
             ),
@@ -340,8 +341,9 @@ def proposition_13_5() -> tuple[Entry, ...]:
             PROPOSITION_13_5,
             FULL_POOLS,
             Status.FAILS,
-            "a work-conserving pool does not keep a line before free slots; without SLIs the "
-            "hypothesis is implied by q_d* > 0",
+            "a work-conserving pool does not keep a line before free slots, which an SLI on solo "
+            "occupancies asks for (of one class here); without SLIs the hypothesis is implied if "
+            "some class has q_d* > 0, gives up and pays",
             failures.pool_has_room_and_a_line(common_and_rare()),
             survivals.proved(decode_proofs.waiting_fills_the_pools()),
         ),

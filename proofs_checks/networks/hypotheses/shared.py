@@ -65,8 +65,8 @@ def line_drains() -> tuple[Decision, ...]:
 
 
 IN_PART = (
-    "proved for two classes, for patience ordered like output lengths, and for kappa = 1; open for "
-    "three and more classes else"
+    "proved for two output lengths, for patience ordered like them, and for kappa = 1; open for "
+    "three and more lengths else"
 )
 
 

@@ -51,7 +51,8 @@ THEOREMS = {
     PROPOSITION_10_14: "q_d -> 0",
     THEOREM_4_1: "gate-and-route's revenue tends to R*",
     THEOREM_4_2: "prioritize-and-route's revenue tends to the value of (42)",
-    THEOREM_5_1: "stationary occupancies tend to the plan class by class, q_d* = 0",
+    THEOREM_5_1: "stationary occupancies tend to the plan class by class, q_d* = 0, and the "
+    "penalised objective to its value",
     PROPOSITION_13_5: "occupancies and queues tend to a plan with q_d* > 0",
     UPPER_BOUND: "no policy earns more than R* (ours)",
 }
@@ -90,7 +91,7 @@ OWN_HYPOTHESES = {
     TRACKED: "dropped: prefill is not driven to the plan",
     SLATER: "dropped: no point meets all inequalities strictly",
     CONTINUOUS: "dropped: a bounded penalty that jumps at the plan",
-    FULL_POOLS: "dropped: the plan leaves slots of a pool free, with q_d* > 0",
+    FULL_POOLS: "dropped: the plan leaves slots of a pool free, with some q_d,i* > 0",
 }
 """Each hypothesis of one theorem alone."""
 

@@ -45,13 +45,43 @@ def test_the_wait_is_read_off_the_line(paths: list[line.LinePath]) -> None:
     assert line.waits_of(modes, modes.line(waits)) == pytest.approx(waits, abs=1e-9)
 
 
-def test_at_rest_nothing_is_remembered(paths: list[line.LinePath]) -> None:
+def test_at_rest_memory_costs_the_line_nothing(paths: list[line.LinePath]) -> None:
     for each in paths:
         modes, rate = decode_modes(each.best), rates(each.best.network)
         _, mixed, solo = each.path.model.capacities
         rest = mixed / (mixed + rate.kappa * solo) * modes.flow * modes.shares / modes.decode_rates
         memory = modes.memory(rest - rest, mixed - rest.sum())
-        assert np.all(memory >= -1e-9)  # spare slots are remembered as such
+        assert np.all(memory >= -1e-9)  # spare slots are remembered, to the good
+
+
+def test_where_the_bracket_is_negative_l_rises() -> None:
+    # Pool 1 and 2 (kappa = 1.5) from a state at which F feeds a mode that is below zero already:
+    # by the formula L' = -u * bracket > 0 there. One explicit step of the line, written anew.
+    modes = line.mixture_without_order()
+    assert line.bracket_evidence("no order", [modes]).outcome is Outcome.REFUTED
+    flows, rates_, wait, step = modes.flow * modes.shares, modes.decode_rates, 2.0, 0.01
+    speeds = np.array([1.0, 1.5])
+    pools = np.array([[504.29, 49.54, 496.17], [1000 / 3, 100 / 3, 1000 / 3]])
+    slots = pools.sum(axis=1)
+    parts = slots * speeds / (slots @ speeds)
+
+    def potential(pools: np.ndarray, wait: float) -> float:
+        value = wait
+        for pool, speed, part, size in zip(pools, speeds, parts, slots, strict=True):
+            rest = part * flows / (speed * rates_)
+            below = np.maximum(-modes.memory(pool - rest, size - rest.sum()), 0)
+            value += below @ (modes.strengths / modes.modes) / modes.flow
+        return float(value)
+
+    start = potential(pools, wait)
+    for _ in range(1_000):
+        done = step * speeds[:, None] * rates_ * pools
+        line_mix = flows * np.exp(-modes.patience_rates * wait)
+        epochs = done.sum(axis=1) / line_mix.sum()
+        pools = pools - done + epochs[:, None] * line_mix
+        wait += step - epochs.sum()
+    assert wait > 0
+    assert potential(pools, wait) > start + 0.1
 
 
 def test_modes_are_certified_and_a_wrong_strength_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
