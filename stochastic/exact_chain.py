@@ -8,8 +8,8 @@ a line of `reference` or `kernel`. `exact_dynamics` lists states and transitions
    lost;
 2. solve the balance equations :math:`\pi Q = 0`, :math:`\sum \pi = 1` with :math:`\pi_0 = 1` for
    the empty state first, normalised afterwards: what is left is a nonsingular M-matrix, which
-   GMRES solves in a few steps, preconditioned by an incomplete factorisation (a complete one
-   fills up: minutes at 20,000 states);
+   up to `FACTORED_STATES` states is factored. A complete factorisation of more fills up (minutes
+   at 20,000 states): GMRES solves in a few steps, preconditioned by an incomplete one;
 3. refine the solution once, and insist on :math:`\max |\pi Q| \le 10^{-12} \max |Q|`;
 4. widen the room until the share of lost requests is below the tolerance.
 
@@ -19,13 +19,13 @@ Occupancies, rates of events and revenue follow from :math:`\pi` by summation.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, gmres, spilu
+from scipy.sparse.linalg import LinearOperator, gmres, spilu, splu
 
 from ..theory.errors import InvalidInput, require_integer, require_number
 from ..theory.network import ServingNetwork
@@ -33,6 +33,9 @@ from ..theory.policies import Policy
 from ..theory.rates import Rates, rates
 from .chain import COUNTS, EVENTS, require_applicable
 from .exact_dynamics import Dynamics, Line
+
+FACTORED_STATES = 4_000
+"""Most states of a chain whose balance equations are factored completely."""
 
 RESIDUAL_TOLERANCE = 1e-12
 r"""Largest accepted :math:`\max |\pi Q| / \max |Q|`."""
@@ -194,19 +197,9 @@ def stationary_probabilities(generator: sparse.csr_array) -> tuple[NDArray[np.fl
     from_empty = -generator[[0], 1:].toarray().ravel()
     others = np.zeros(from_empty.size)
     if others.size:
-        # Breadth-first order keeps neighbours near, so that little is dropped from the factors.
-        factors = spilu(
-            balance,
-            drop_tol=0.01,
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-        preconditioner = LinearOperator(balance.shape, factors.solve)
+        solve = _solver(balance)
         for _ in range(2):  # the second round refines the first
-            missing = from_empty - balance @ others
-            step, _ = gmres(balance, missing, M=preconditioner, rtol=1e-13, restart=40, maxiter=25)
-            others += step
+            others += solve(from_empty - balance @ others)
     probabilities = np.concatenate([[1.0], others])
     probabilities /= math.fsum(probabilities)
     residual = float(np.abs(probabilities @ generator).max() / np.abs(generator.data).max())
@@ -214,3 +207,27 @@ def stationary_probabilities(generator: sparse.csr_array) -> tuple[NDArray[np.fl
     if not (residual <= RESIDUAL_TOLERANCE and smallest > -1e-15 and abs(total - 1) < 1e-12):
         raise ArithmeticError(f"balance equations: residual {residual:.1e}, least {smallest:.1e}")
     return probabilities, residual
+
+
+def _solver(
+    matrix: sparse.csc_array,
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Solve with the matrix, whose rows come in breadth-first order of the states."""
+    if matrix.shape[0] <= FACTORED_STATES:
+        solve: Callable[[NDArray[np.float64]], NDArray[np.float64]] = splu(matrix).solve
+        return solve
+    # Breadth-first order keeps neighbours near, so that little is dropped from the factors.
+    factors = spilu(
+        matrix,
+        drop_tol=0.01,
+        permc_spec="NATURAL",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    preconditioner = LinearOperator(matrix.shape, factors.solve)
+
+    def iterate(right: NDArray[np.float64]) -> NDArray[np.float64]:
+        step, _ = gmres(matrix, right, M=preconditioner, rtol=1e-13, restart=40, maxiter=25)
+        return np.asarray(step)
+
+    return iterate
