@@ -1,14 +1,16 @@
 r"""Theorem 4.2: prioritize-and-route's revenue under separate charging tends to the separate value.
 
-Evidence, on the paper's instance and on one in which prefill capacity binds: an equivalence test
-that the limit gap is within a margin of zero. On the paper's instance the separate plan prefills
-all that arrives: any order of the classes does as well in the limit, prefill is critically loaded,
-and the gap decays like n^(-1/2). Where prefill capacity binds, the order decides; slots never
-idle there, and no gap is left to fit an exponent to.
+Evidence: exact gaps of small systems, and the simulator against their exact means
+(`separate_small_systems`); then, on the paper's instance and on one in which prefill capacity
+binds, an equivalence test that the limit gap is within a margin of zero. On the paper's instance
+the separate plan prefills all that arrives: any order of the classes does as well in the limit,
+prefill is critically loaded, and the gap decays like n^(-1/2). Where prefill capacity binds, the
+order decides; slots never idle there, and no gap is left to fit an exponent to.
 
-Controls: the reversed order, on the instance where it matters; at the full level, whose margin is
-less than the difference of the two values, gate-and-route with the bundled plan on the paper's
-instance, which leaves R* where the separate value is asked for.
+Controls: the bundled value in place of the separate one, which exact revenues exceed; the kernel
+with one rate off; the reversed order, on the instance where it matters; at the full level, whose
+margin is less than the difference of the two values, gate-and-route with the bundled plan on the
+paper's instance, which leaves R* where the separate value is asked for.
 """
 
 from __future__ import annotations
@@ -25,11 +27,19 @@ from ..verdict import Evidence, Findings, Level, Report
 from .figures import gap_comparison_figure, revenue_figure
 from .gap_evidence import exponent_evidence, limit_evidence
 from .gap_study import Design, GapStudy, gap_study
+from .instrument import with_wrong_rate
+from .separate_small_systems import (
+    exact_gaps_evidence,
+    exact_laws,
+    separate_plans,
+    simulated_means_evidence,
+)
 
 SEED, PILOT_SEED = 5, 78
 TESTS = 3
 """The limit on each of two instances; at the full level, whose sizes and replications can tell
-it from other exponents, the exponent on the first."""
+it from other exponents, the exponent on the first. The comparison with exact means has a level of
+its own, `kurtz.proofs_checks.networks.instrument.INTERVAL_LEVEL`."""
 
 MARGIN = {"quick": 0.005, "full": 0.001}
 """Largest limit gap, relative to the separate value, that still counts as none."""
@@ -70,6 +80,9 @@ def check(level: Level, report: Report) -> Findings:
     """Decide the claim at ``level``."""
     report("planning")
     plans = {name: plan(instance(name), "separate") for name in DESIGNS}
+    small = separate_plans()
+    report("exact stationary laws")
+    laws = exact_laws(level, small)
     studies = {
         name: gap_study(name, p, PrioritizeAndRoute(p), DESIGNS[name][level], SEED, report)
         for name, p in plans.items()
@@ -85,15 +98,25 @@ def check(level: Level, report: Report) -> Findings:
     )
     return Findings(
         evidence=(
+            exact_gaps_evidence(laws, small, {name: p.value for name, p in small.items()}),
+            simulated_means_evidence(laws, small),
             *([exponent_evidence(CRITICAL, studies[CRITICAL], TESTS)] if level == "full" else []),
             *(limit_evidence(study, MARGIN[level], TESTS) for study in studies.values()),
         ),
         controls={
+            "the bundled value": (
+                exact_gaps_evidence(
+                    laws, small, {name: plan(p.network).value for name, p in small.items()}
+                ),
+            ),
+            "a rate of the kernel a tenth too high": (
+                simulated_means_evidence(laws, small, with_wrong_rate),
+            ),
             "reversed priority": (limit_evidence(reversed_study, MARGIN[level], TESTS),),
             **(bundled_control(plans[CRITICAL], report) if level == "full" else {}),
         },
         figures=_figures(studies, reversed_study),
-        data={"studies": studies, "reversed priority": reversed_study},
+        data={"laws": laws, "studies": studies, "reversed priority": reversed_study},
     )
 
 

@@ -100,7 +100,8 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
         source=f"{_PAPER}, Theorem 4.2",
         relation=Relation.TENDS_TO,
         hypotheses=("positive patience rates", "empty initial system"),
-        control="the smallest D/P first; at the full level gate-and-route with the bundled plan",
+        control="the smallest D/P first; the bundled value and a rate off, on small systems; "
+        "at the full level gate-and-route with the bundled plan",
     ),
     Claim(
         claim_id="sli-optimality",

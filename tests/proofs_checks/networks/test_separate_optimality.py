@@ -6,9 +6,11 @@ import pytest
 
 from kurtz.fluid import plan
 from kurtz.proofs_checks import Outcome
-from kurtz.proofs_checks.networks import separate_optimality
+from kurtz.proofs_checks.networks import separate_optimality, separate_small_systems
 from kurtz.proofs_checks.networks.gap_study import Design
 from kurtz.proofs_checks.networks.separate_optimality import ReversedPriority
+from kurtz.proofs_checks.networks.separate_small_systems import exact_gaps_evidence
+from kurtz.stochastic import stationary_law
 from kurtz.theory import PrioritizeAndRoute, instance
 
 
@@ -35,7 +37,32 @@ def test_theorem_4_2_control_is_refuted_on_a_smaller_design(
     monkeypatch.setattr(separate_optimality, "DESIGNS", designs)
     findings = separate_optimality.check("quick", lambda _: None)
     assert all(piece.outcome is not Outcome.REFUTED for piece in findings.evidence)
-    ((control,),) = findings.controls.values()
-    assert control.outcome is Outcome.REFUTED
+    assert len(findings.controls) == 3
+    for (control,) in findings.controls.values():
+        assert control.outcome is Outcome.REFUTED
     for draw in findings.figures.values():
         draw()
+
+
+def test_theorem_4_2_exact_gaps_fall_where_the_share_of_mixed_gpus_is_the_same() -> None:
+    plans = separate_small_systems.separate_plans()
+    laws = {
+        ("small-one-class", gpus): stationary_law(
+            plans["small-one-class"].network,
+            PrioritizeAndRoute(plans["small-one-class"]),
+            gpus,
+        )
+        for gpus in (1, 2, 3)
+    }
+    values = {name: p.value for name, p in plans.items()}
+    # M = 1, 2, 2: two GPUs lose less than one, and with a third, a solo GPU, the loss rises again.
+    gaps = [1 - law.separate_revenue_rate / 21.04 for law in laws.values()]
+    assert gaps[1] < gaps[2] < gaps[0]
+    evidence = exact_gaps_evidence(laws, plans, values)
+    assert evidence.outcome is Outcome.HOLDS
+    assert "31.6% > 19.3% (n = 1, 2)" in evidence.computed
+    swapped = {**laws, ("small-one-class", 1): laws["small-one-class", 2]}
+    swapped["small-one-class", 2] = laws["small-one-class", 1]
+    assert exact_gaps_evidence(swapped, plans, values).outcome is Outcome.REFUTED
+    low = {name: value * 3 / 4 for name, value in values.items()}
+    assert exact_gaps_evidence(laws, plans, low).outcome is Outcome.REFUTED
