@@ -182,7 +182,7 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
             "positive patience rates",
             "moving a KV cache is free",
         ),
-        control="gate-and-route against itself",
+        control="gate-and-route against itself; the classes reversed; a gate that never closes",
     ),
     Claim(
         claim_id="convergence-rate",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from kurtz.fluid import Plan, plan
 from kurtz.proofs_checks import Outcome
+from kurtz.proofs_checks.networks.finite_n_fluid import standstill, standstill_evidence
+from kurtz.proofs_checks.networks.finite_n_limit import (
+    limits_evidence,
+    occupancy_evidence,
+    rates_evidence,
+    sizes_evidence,
+)
 from kurtz.proofs_checks.networks.finite_n_policy import (
     halved_evidence,
     improved,
-    occupancy_evidence,
-    rates_evidence,
     revenue_evidence,
-    sizes_evidence,
+    with_open_gate,
 )
 from kurtz.proofs_checks.networks.finite_n_small_systems import (
     SmallSystem,
@@ -31,6 +38,7 @@ from kurtz.proofs_checks.networks.instances import NAMED_INSTANCES
 from kurtz.stochastic import stationary_law
 from kurtz.stochastic.exact_shared_chain import shared_stationary_law
 from kurtz.theory import GateAndRoute, instance
+from kurtz.theory.derivations import slot_filling
 from kurtz.theory.policies.finite_size import SlotFilling
 from kurtz.theory.steady_state import OCCUPANCIES
 
@@ -128,3 +136,35 @@ def test_pairs_see_the_same_requests_whatever_runs_beside_them(small: Plan) -> N
     (same,) = paired_losses([small], lambda p: (GateAndRoute(p),) * 2, 10, duration, seed=1)
     assert np.array_equal(both.losses[:, 0], same.losses[:, 0])
     assert both.mean_gaps[1] < both.mean_gaps[0]
+
+
+def test_the_limit_of_a_gap_of_order_1_over_n_is_zero_and_of_a_constant_one_is_not() -> None:
+    assert limits_evidence(sizes(-1.0), "a policy", 0.001).outcome is Outcome.HOLDS
+    assert limits_evidence(sizes(0.0), "a policy", 0.001).outcome is Outcome.REFUTED
+    assert limits_evidence(sizes(-0.25), "a policy", 0.0098).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_gate_that_never_closes_leaves_a_gap_in_the_limit() -> None:
+    p = plan(instance("azure-h100"))
+    duration = Duration(4, 4.0, 2.0)
+    studies = [
+        s for gpus in (50, 150) for s in paired_losses([p], with_open_gate, gpus, duration, seed=3)
+    ]
+    assert limits_evidence(studies, "open gate", 0.001).outcome is Outcome.REFUTED
+    for both in studies:
+        assert both.mean_gaps[0] < 0.4 * both.mean_gaps[1]
+
+
+def test_the_fluid_of_slot_filling_stands_still_at_the_plan() -> None:
+    plans = [plan(instance(name)) for name in (*NAMED_INSTANCES, "prefill-bound")]
+    assert standstill_evidence(plans).outcome is Outcome.HOLDS
+    assert standstill_evidence(plans, reverse=True).outcome is Outcome.REFUTED
+    # B = 2, kappa = 6/5, a = C D / P = 4: 4 x = x + 12/5 (1 - x), that is x = 4/9.
+    (x,) = standstill(plan(instance("small-one-class"))).prefill
+    assert x == Fraction(4, 9)
+
+
+def test_the_derivation_of_slot_filling_needs_the_speed_condition() -> None:
+    derivation = slot_filling.derivation()
+    assert derivation.failing_steps() == ()
+    assert len(derivation.failing_steps(without=slot_filling.CONDITION)) == 2
