@@ -33,7 +33,7 @@ from .gap_study import Design, GapStudy, gap_study
 from .instances import NAMED_INSTANCES
 from .instrument import exact_means, same_events, with_wrong_rate
 
-SEED, PILOT_SEED = 4, 77
+SEED, PILOT_SEED = 6, 77
 TESTS = 2 * len(NAMED_INSTANCES) + 1
 """Exponent and limit on each instance, and the gap at 20,000 GPUs; the comparison with exact means
 has a level of its own, `kurtz.proofs_checks.networks.instrument.INTERVAL_LEVEL`."""
@@ -46,14 +46,14 @@ DESIGNS: dict[str, dict[Level, Design]] = {
     "two-class": {
         "quick": Design(
             (100, 500, 2_500, 10_000, 20_000, 40_000, 80_000),
-            (8, 8, 8, 4, 16, 6, 4),
+            (8, 8, 8, 4, 32, 6, 4),
             warmup=150,
             measured=300,
             settled_from=20_000,
         ),
         "full": Design(
             (100, 500, 2_500, 10_000, 20_000, 80_000, 320_000),
-            (32, 32, 32, 8, 28, 8, 5),
+            (32, 32, 32, 8, 24, 6, 4),
             warmup=150,
             measured=450,
             settled_from=20_000,
@@ -69,7 +69,7 @@ DESIGNS: dict[str, dict[Level, Design]] = {
         ),
         "full": Design(
             (100, 400, 1_600, 6_400, 25_600, 102_400),
-            (32, 32, 32, 32, 12, 6),
+            (32, 32, 32, 24, 8, 4),
             warmup=100,
             measured=200,
             settled_from=6_400,
@@ -77,8 +77,9 @@ DESIGNS: dict[str, dict[Level, Design]] = {
     },
 }
 """Settled from: no smaller than what pilot runs of the quick designs with another seed give, which
-the full level computes again (`pilot_evidence`). The full sizes are spread as the intercept wants
-them: what a GPU-second tells does not depend on the size, and ends count most."""
+the full level computes again (`pilot_evidence`). Replications were set by the power that runs with
+the seeds 1 and 4 showed, at 20,000 GPUs for the one per cent. The full sizes are spread as the
+intercept wants them: what a GPU-second tells does not depend on the size, and ends count most."""
 
 CONTROL_DESIGN = Design(
     (100, 500, 1_250, 2_500, 5_000),

@@ -79,7 +79,7 @@ DESIGNS: dict[Level, ComparisonDesign] = {
         warmup=1.2,
         measured=1.0,
     ),
-    "full": ComparisonDesign(tuple(range(120)), replications=2, warmup=1.2, measured=1.2),
+    "full": ComparisonDesign(tuple(range(120)), replications=2, warmup=1.2, measured=0.8),
 }
 """The quick networks are quick to simulate: of those where decode capacity binds the ten with the
 fewest requests per mean decode, of the others every sixth in that order, the last left out."""
