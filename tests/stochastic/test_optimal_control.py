@@ -120,8 +120,9 @@ def test_one_slot_and_no_patience_is_a_renewal_process() -> None:
     network = network_of((400, 16, 0.5, 1e6), batch=1)
     cycle = 1 / 0.5 + 400 * 0.3 / 100 + 16 / 4
     weight = 0.1 * 400 + 0.2 * 16
-    best = optimal_control(network, 1)
-    assert float(best.lower) == pytest.approx(weight / cycle, rel=1e-5)
+    best = optimal_control(network, 1, tolerance=1e-4)
+    assert float(best.lower) == pytest.approx(weight / cycle, rel=1e-4)
+    assert float(best.upper) >= weight / cycle
 
 
 @pytest.mark.parametrize(
