@@ -216,7 +216,7 @@ GATE_AND_ROUTE: tuple[Claim, ...] = (
     Claim(
         claim_id="hypotheses-needed",
         statement="For each theorem and each hypothesis in a table it is decided whether the "
-        "conclusion can fail without the hypothesis; two entries with partly patient classes are "
+        "conclusion can fail without the hypothesis; three entries with partly patient classes are "
         "decided in part, and three on the fluid limit are argued in words.",
         source="derived",
         relation=Relation.EQUAL,

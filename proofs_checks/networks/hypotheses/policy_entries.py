@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....theory.derivations import decode_line
 from ..decode_buffer_elimination import random_instances, sharp_instance
 from . import decode_proofs, failures, rounding, survivals
 from .instances import (
@@ -208,6 +209,15 @@ def theorem_5_1() -> tuple[Entry, ...]:
             Status.FAILS,
             "there is no stationary law to speak of, at any n with n sum x* an integer",
             failures.no_stationary_law(one_class(), 2),
+        ),
+        entry(
+            THEOREM_5_1,
+            ONE_PATIENT,
+            Status.PARTLY,
+            "Proposition 12.1 holds: each pool has one speed and a line of its own, which one class "
+            "that gives up drains; y -> y* follows. A stationary law is not shown to exist",
+            tracking(),
+            survivals.proved(decode_line.one_speed()),
         ),
         without_plan(THEOREM_5_1),
         entry(
