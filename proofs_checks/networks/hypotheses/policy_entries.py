@@ -214,7 +214,7 @@ def theorem_5_1() -> tuple[Entry, ...]:
             THEOREM_5_1,
             ONE_PATIENT,
             Status.PARTLY,
-            "Proposition 12.1 holds: each pool has one speed and a line of its own, which one class "
+            "Proposition 12.1 holds: a pool has one speed and a line of its own, which one class "
             "that gives up drains; y -> y* follows. A stationary law is not shown to exist",
             tracking(),
             survivals.proved(decode_line.one_speed()),
