@@ -20,7 +20,7 @@ from ..verdict import Evidence, Findings, Level, Report, outcome_of
 from .decode_buffer_elimination import random_instances
 from .instances import NAMED_INSTANCES
 
-RANDOM_INSTANCES = {"quick": 80, "full": 1500}
+RANDOM_INSTANCES = {"quick": 80, "full": 900}
 
 
 def check(level: Level, report: Report) -> Findings:

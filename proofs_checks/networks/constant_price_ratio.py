@@ -27,7 +27,7 @@ from .pricing_figures import price_ratio_figure
 BUDGETS = (Fraction(3, 10), Fraction(6, 10), Fraction(9, 10))
 """Values of k, in revenue per prompt token plus revenue per output token."""
 STEPS = 12
-RANDOM_INSTANCES = {"quick": 5, "full": 40}
+RANDOM_INSTANCES = {"quick": 5, "full": 28}
 CHOKE_REVENUES = {"decode-heavy": Fraction(500), "prefill-heavy": Fraction(800)}
 """Revenue per request at which the demand of a class of the two-class instance ends."""
 

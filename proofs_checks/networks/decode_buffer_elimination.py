@@ -28,7 +28,7 @@ from ..derived import derivation_evidence
 from ..verdict import Evidence, Findings, Level, Report, outcome_of
 from .instances import NAMED_INSTANCES
 
-RANDOM_INSTANCES = {"quick": 60, "full": 1000}
+RANDOM_INSTANCES = {"quick": 60, "full": 600}
 SEED = 20260203
 _CONDITION = "kappa >= (B-1)/B"
 
