@@ -31,7 +31,7 @@ def silent(_: str) -> None:
 def study() -> DistanceStudy:
     network = instance("two-class")
     policy = policy_named("fcfs", plan(network))
-    design = Design(200, (1_000, 2_000, 8_000), (8, 8, 8), Boundary.BUFFER, 1_000, 0.05)
+    design = Design(200, (1_000, 4_000, 16_000), (32, 32, 24), Boundary.BUFFER, 1_000, 0.05)
     return fluid_limit.distance_study("two-class, fcfs", network, policy, design, silent)
 
 
