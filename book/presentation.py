@@ -88,11 +88,17 @@ def _cell(value: Any) -> str:
     return f'<td class="{kind}">{value}</td>'
 
 
+def _parsed(summand: str) -> sympy.Expr:
+    """The summand of a formal sum; every name in it is a symbol, beta included."""
+    names = re.findall(r"[A-Za-z_]\w*", summand)
+    return sympy.sympify(summand, locals={name: sympy.Symbol(name) for name in names})
+
+
 def _latex(expression: sympy.Expr) -> str:
     """LaTeX, with the formal sums over classes written as sums."""
     sums = {s: s.name[2:-1] for s in expression.free_symbols if s.name.startswith("Σ[")}
     names = {
-        symbol: rf"\textstyle\sum_i {sympy.latex(sympy.sympify(inner.replace(chr(39), 'PRIME')))}"
+        symbol: rf"\textstyle\sum_i {sympy.latex(_parsed(inner.replace(chr(39), 'PRIME')))}"
         for symbol, inner in sums.items()
     }
     return sympy.latex(expression, symbol_names=names).replace("PRIME", "'")
