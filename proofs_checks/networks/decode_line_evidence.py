@@ -142,7 +142,7 @@ def waits_of(modes: DecodeModes, line: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def falling_evidence(paths: Sequence[LinePath], with_memory: bool = True) -> Evidence:
-    """Whether L never rises along the paths, and the wait is gone in the end.
+    """Whether L never rises along the paths; what is left of the wait is only reported.
 
     Without its memory L is the wait alone, which does rise: the control.
     """

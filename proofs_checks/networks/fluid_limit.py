@@ -54,7 +54,7 @@ FLUID_SHARE = 0.1
 
 FALLING_SHARE = 1 / 3
 """Below which share of the smallest size's distance that of the largest has to be: n^(-1/2) alone
-would make it 0.03 or 0.08; where sqrt(n) D has not settled pilots show 0.1 to 0.2."""
+would make it 0.02 to 0.08; where sqrt(n) D has not settled pilots show 0.1 to 0.2."""
 
 WRONG_GAMMA, WRONG_PATIENCE = 0.9, 2.0
 """The controls' solo decode speed and patience rates, as multiples of the right ones."""
