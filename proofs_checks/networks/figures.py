@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from ...fluid import Plan
 from ...stochastic import Estimate
 from ...theory.steady_state import OCCUPANCIES, OccupancyTargets
-from ..statistics import fitted_exponent
+from ..statistics import GapCurve, fitted_exponent
 
 if TYPE_CHECKING:  # the check modules import this one
     from .gap_study import GapStudy
@@ -48,15 +49,7 @@ def gap_comparison_figure(studies: Mapping[str, GapStudy]) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for (label, each), colour, marker in zip(studies.items(), _COLOURS, "osD^", strict=False):
-        axes.errorbar(
-            each.curve.gpus,
-            each.curve.gap,
-            yerr=1.96 * each.curve.standard_error,
-            fmt=marker,
-            color=colour,
-            capsize=3,
-            label=label,
-        )
+        _draw_gaps(axes, label, each.curve, colour, marker)
     study = next(iter(studies.values()))
     settled = study.settled
     if np.all(settled.gap > 0):
@@ -217,15 +210,7 @@ def objective_figure(panels: Mapping[str, Mapping[str, PenalisedStudy]]) -> Figu
     ):
         axes.axhline(0, color=GREY, lw=1)
         for (label, each), colour, marker in zip(studies.items(), _COLOURS, "osD^", strict=False):
-            axes.errorbar(
-                each.curve.gpus,
-                each.curve.gap,
-                yerr=1.96 * each.curve.standard_error,
-                fmt=marker,
-                color=colour,
-                capsize=3,
-                label=label,
-            )
+            _draw_gaps(axes, label, each.curve, colour, marker)
         axes.set(xscale="log", xlabel="number of GPUs n", title=title)
         axes.title.set_fontsize(9)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -234,3 +219,16 @@ def objective_figure(panels: Mapping[str, Mapping[str, PenalisedStudy]]) -> Figu
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
+
+
+def _draw_gaps(axes: Axes, label: str, curve: GapCurve, colour: str, marker: str) -> None:
+    """Gaps of a curve against the number of GPUs with 95 % bars."""
+    axes.errorbar(
+        curve.gpus,
+        curve.gap,
+        yerr=1.96 * curve.standard_error,
+        fmt=marker,
+        color=colour,
+        capsize=3,
+        label=label,
+    )
